@@ -65,7 +65,8 @@ Hash16 = Annotated[str, StringConstraints(pattern=HEX16)]
 # What a record may hold is what both databases can: a record that is none is a dead letter, and one that is a record
 # never stops the batch that writes it. Lone surrogates are no text for pydantic already.
 Text = Annotated[str, AfterValidator(_without_nul)]
-Id = Annotated[Text, StringConstraints(max_length=512)]
+LONGEST_ID: Final = 512
+Id = Annotated[Text, StringConstraints(max_length=LONGEST_ID)]
 NonNegative = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Partition = Annotated[int, Field(ge=0, le=2**31 - 1)]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from schemas.base import Id, Json, NonNegative, Part, Record, Text, Timestamp
-from schemas.identity import Model
+from schemas.identity import SentModel
 
 RESERVED_ROUTE_PREFIX: Final = "_keelwatch/"
 _RESERVED_SEGMENTS: Final = frozenset({"safety", "profile", "metrics"})
@@ -249,7 +249,7 @@ class Exchange(Record):
     route: Route
     conversation: Text | None = None
     user: Text | None = None
-    model: Model
+    model: SentModel
     prompt: Text | Annotated[tuple[Message, ...], Field(min_length=1)]
     response: Text | Answer
     usage: Usage | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 from schemas.base import Part, Text, hash16
 
@@ -19,6 +21,12 @@ IDENTITY_FIELDS: Final = (
 )
 
 
+HASH_FIELDS: Final = frozenset({"system_prompt_sha256", "tools_sha256", "guardrails_sha256"})
+"""Fields that are hashes, unless a publisher writes something else there."""
+LONGEST_NAME: Final = 512
+LONGEST_ENDPOINT: Final = 2048
+
+
 class Model(Part):
     """Who answered an exchange. Only `requested` is required."""
 
@@ -30,6 +38,22 @@ class Model(Part):
     system_prompt_sha256: Text | None = None
     tools_sha256: Text | None = None
     guardrails_sha256: Text | None = None
+
+
+def longest_of(field: str) -> int:
+    """Characters that a publisher may write into a field of a model."""
+    return LONGEST_ENDPOINT if field == "endpoint" else LONGEST_NAME
+
+
+def _of_bounded_fields(model: Model) -> Model:
+    for name, value in vars(model).items():
+        if isinstance(value, str) and len(value) > longest_of(name):
+            raise ValueError(f"{name} has at most {longest_of(name)} characters; send a shorter one")
+    return model
+
+
+SentModel = Annotated[Model, AfterValidator(_of_bounded_fields)]
+"""A model as publishers send it. What was stored before there was a bound is read as it is."""
 
 
 def identity_of(model: Model, volatile: Collection[str] = ()) -> str:

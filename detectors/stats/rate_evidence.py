@@ -148,7 +148,7 @@ class BetTable:
         """
         n, shape = len(used), wealth.shape
         many = np.repeat(used, shape[1], axis=1)
-        held = np.where(many, factor.reshape(n, -1), 1.0)
+        held = np.where(many, factor.reshape(n, wealth.size), 1.0)
         grown = np.empty((n + 1, held.shape[1]))
         grown[0] = last = wealth.ravel()
         add, multiply = np.add, np.multiply

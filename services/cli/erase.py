@@ -68,7 +68,7 @@ def _subject(given: dict[SubjectKind, str | None], redactor: Redactor) -> Subjec
     if len(named) != 1:
         raise InputError("erase: give one of --user, --conversation and --id")
     ((kind, name),) = named.items()
-    return Subject(kind, tuple(dict.fromkeys((name, redactor.name(name)))))
+    return Subject(kind, tuple(dict.fromkeys((name, redactor.id(name) if kind == "id" else redactor.name(name)))))
 
 
 def _object(report: ErasureReport, dry_run: bool) -> dict[str, object]:

@@ -152,7 +152,7 @@ def _tried(signal: Signal, found: Sequence[LabelledExchange], redactor: Redactor
         tried.total += float(said.value) if is_hit else 0.0
         tried.hits += is_hit
         if is_hit and len(tried.examples) < most:
-            tried.examples.append(_example(signal, text, redactor, redactor.name(text.exchange.id or ""), said.reason))
+            tried.examples.append(_example(signal, text, redactor, redactor.id(text.exchange.id or ""), said.reason))
     return tried
 
 

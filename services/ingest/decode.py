@@ -42,7 +42,7 @@ class RecordArrival:
         received: Kafka's timestamp, or that of a header; None for a line of a file. Gives a missing `ts`, unless it
             has yet to come: then that is `now`, flagged `skew`.
         now: the broker's time, or our own where the broker keeps the producer's; `received` without it. A `ts` more
-            than 1 h after it is flagged `skew`.
+            than 1 h after it is flagged `skew`, and the exchange counts from its arrival.
         previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag `no_ts`:
             no measured time); one more than 30 days after it is flagged `skew`, unless that was there before.
         clock: in a file the latest `ts` so far that was not flagged.
@@ -183,6 +183,8 @@ def _exchange(
     ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
     if ahead or (not own and arrived != received):
         flags += ("skew",)
+    if ahead and now is not None:
+        exchange = _as_of_arrival(exchange, received, now)
     return Received(exchange, arrival.position, flags, part, form)
 
 
@@ -210,6 +212,12 @@ def _arrival(received: datetime, now: datetime | None) -> datetime:
             "or Kafka's timestamp in milliseconds"
         )
     return received if now is None or received <= now + KAFKA_SKEW else now
+
+
+def _as_of_arrival(exchange: Exchange, received: datetime | None, now: datetime) -> Exchange:
+    """An exchange whose time has yet to come counts from when it came: else all that is kept by time keeps it last."""
+    arrived = _earlier(received, now) or now
+    return exchange.model_copy(update={"ts": arrived}) if EARLIEST <= arrived < LATEST else exchange
 
 
 def _next(previous: datetime | None) -> datetime:

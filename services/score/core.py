@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 
 class SignalError(Exception):
-    """A signal could not measure this one exchange. The message names the signal and never repeats content."""
+    """Nothing could be made of this one exchange. The message names what failed and never repeats content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,14 @@ def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
     Raises:
         SignalError: if they cannot be made, or are too large for float16.
     """
-    values = _guarded("style", lambda: np.asarray(style(response), dtype=np.float64))
+    values = _guarded("signal style", lambda: np.asarray(style(response), dtype=np.float64))
     if values.shape != (STYLE_WIDTH,) or not (np.abs(values) <= np.finfo(np.float16).max).all():
         raise SignalError(f"signal style: not {STYLE_WIDTH} finite numbers")
     return values.astype(np.float16)
 
 
 def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
-    measurement = _guarded(signal.spec.name, lambda: signal.measure(text))
+    measurement = _guarded(f"signal {signal.spec.name}", lambda: signal.measure(text))
     numbers = {"value": measurement.value, "probability": measurement.probability}
     category = numbers.pop("value") if signal.spec.category else None
     if category is not None and not (isinstance(category, str) and 0 < len(category) <= LONGEST_CATEGORY):
@@ -98,13 +99,13 @@ def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
     return measurement
 
 
-def _guarded(name: str, work: Callable[[], T]) -> T:
+def _guarded(what: str, work: Callable[[], T]) -> T:
     try:
         return work()
-    except (MemoryError, OSError):
-        raise  # the machine's fault, not the record's
+    except (MemoryError, OSError, SignalError):
+        raise  # the machine's fault, not the record's; or named already
     except Exception as error:
-        raise SignalError(f"signal {name}: raised {type(error).__name__}") from error
+        raise SignalError(f"{what}: raised {type(error).__name__}") from error
 
 
 STEP: Final = "score"
@@ -183,6 +184,15 @@ class _ExaminedExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class _LeavingExchange:
+    """What of one exchange leaves: its row, and its sample where its text does."""
+
+    received: Received
+    row: ScoredRow
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeScorer:
     """Scores batches of exchanges.
 
@@ -222,8 +232,14 @@ class ExchangeScorer:
     def score(self, batch: Sequence[Received]) -> ScoredBatch:
         """Score exchanges of any routes; the rows of a route keep their order, at most 128 to a block.
 
-        An exchange on which a signal raises becomes a dead letter that names the signal; its neighbours are scored.
+        An exchange of which nothing can be made, as when a signal raises, becomes a dead letter that names what
+        failed; its neighbours are scored.
+
+        Raises:
+            ValueError: if one comes without `id` or `ts`.
         """
+        for received in batch:
+            _identified(received)
         dead: list[DeadLetter] = []
         read = self._guarded(self._each(batch, self._read, lambda received: received, dead))
         judged = self.judge.begin([one.text if one.answered else None for one in read])
@@ -231,27 +247,42 @@ class ExchangeScorer:
         pairs = list(zip(_with(read, judged()), vectors, strict=True))
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
         version = self.version
-        rows = [_row(one, version, self.redactor) for one in seen]
-        samples = tuple(
-            sample_of(one.read.text, one.measured.spans, row, one.why, self.redactor)
-            for one, row in zip(seen, rows, strict=True)
-            if one.why is not None
-        )
-        return ScoredBatch(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
+        made = self._each(seen, lambda one: self._leaving(one, version), lambda one: one.read.received, dead)
+        fit, blocks = self._in_blocks(made, dead)
+        return ScoredBatch(blocks, tuple(one.sample for one in fit if one.sample is not None), tuple(dead))
 
     def _each(
         self, of: Sequence[S], work: Callable[[S], T], source: Callable[[S], Received], dead: list[DeadLetter]
     ) -> list[T]:
-        """What `work` makes of each; one that cannot be measured is a dead letter instead."""
+        """What `work` makes of each; one of which it makes nothing is a dead letter instead, whatever it raises."""
         made = []
         for one in of:
             try:
-                made.append(work(one))
+                made.append(_guarded(STEP, partial(work, one)))
             except SignalError as fault:
                 received = source(one)
                 dead.append(DeadLetter.of(received.exchange.encode(), STEP, str(fault), received.position))
             self.tick()
         return made
+
+    def _leaving(self, seen: _ExaminedExchange, version: Version) -> _LeavingExchange:
+        row = _row(seen, version, self.redactor)
+        if seen.why is None:
+            return _LeavingExchange(seen.read.received, row)
+        sample = sample_of(seen.read.text, seen.measured.spans, row, seen.why, self.redactor)
+        return _LeavingExchange(seen.read.received, row, sample)
+
+    def _in_blocks(
+        self, made: list[_LeavingExchange], dead: list[DeadLetter]
+    ) -> tuple[list[_LeavingExchange], tuple[ScoreBlock, ...]]:
+        """The blocks of all rows; where one spoils them, of those that a block can hold, and which these are."""
+        try:
+            return made, tuple(blocks_of(_by_route([one.row for one in made])))
+        except (MemoryError, OSError):
+            raise  # the machine's fault, not a row's
+        except Exception:
+            fit = self._each(made, _alone, lambda one: one.received, dead)
+            return fit, tuple(blocks_of(_by_route([one.row for one in fit])))
 
     def warm(self) -> None:
         """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
@@ -331,18 +362,28 @@ def _with(read: Sequence[_ReadExchange], judged: Sequence[Judged]) -> list[_Read
     ]
 
 
+def _alone(one: _LeavingExchange) -> _LeavingExchange:
+    """The exchange, if a block can hold its row.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    tuple(blocks_of([one.row]))
+    return one
+
+
 def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> ScoredRow:
     read = seen.read
     exchange, id, ts = _identified(read.received)
     return ScoredRow(
         route=exchange.route,
-        id=redactor.name(id),
+        id=redactor.id(id),
         ts=ts,
         position=read.received.position,
         model=redactor.model(model_of(read.text)),
         conversation=_named(redactor, exchange.conversation),
         user=_named(redactor, exchange.user),
-        tags={name: redactor.name(value) for name, value in exchange.tags.items()},
+        tags={redactor.name(name): redactor.name(value) for name, value in exchange.tags.items()},
         kept=seen.why == "kept",
         flags=_flags(seen),
         embedded=read.embedded,

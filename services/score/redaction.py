@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,8 +11,9 @@ from itertools import pairwise
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from schemas.base import LONGEST_ID
 from schemas.exchange import Answer, Exchange
-from schemas.identity import Model
+from schemas.identity import HASH_FIELDS, Model, longest_of
 from services.signals import SIGNALS
 from services.signals.protocol import Measurement, ScoredText, Signal, Span
 from services.specs import signals
@@ -39,8 +41,10 @@ def redact(text: str, spans: Iterable[Span], where: Literal["prompt", "response"
 
 
 _DIGEST: Final = 12
+_HASH: Final = re.compile(r"[0-9a-f]{16,128}\Z")
 _PLAIN: Final = 6
 """Characters of a name that is too short to hold anything personal."""
+_PIECE: Final = re.compile(r"[^/?#&=]+")
 _EMPTY: Final = Exchange(route="redaction", model=Model(requested=""), prompt="", response="")
 _CREDENTIALS: Final = ("key", "token", "secret", "sig", "password", "passwd", "auth", "code", "credential")
 
@@ -83,6 +87,14 @@ class Redactor:
             parts += [name[end:start], f"<{label}:{digest}>"]
             end = stop
         return "".join([*parts, name[end:]])
+
+    def id(self, id: str) -> str:
+        """The id of an exchange, masked, and no longer than one may be: a mask is longer than many a value.
+
+        >>> len(Redactor().id(" ".join(f"a{i}@b.de" for i in range(56))))
+        512
+        """
+        return _shortened(self.name(id), LONGEST_ID)
 
     def masked(self, text: str) -> str | None:
         """Any text of an exchange as it may leave the process; None where a signal that masks did not look."""
@@ -135,6 +147,8 @@ class Redactor:
     def _endpoint(self, endpoint: str) -> str:
         """An endpoint without user, password and the values of keys in its query; rotating one changes nothing.
 
+        What else stands in it is masked as names are.
+
         >>> Redactor().endpoint("https://me:pw@llm.example/v1?api-version=2&api-key=abc")
         'https://llm.example/v1?api-version=2&api-key=<secret>'
         """
@@ -144,20 +158,31 @@ class Redactor:
         except ValueError:
             return self.name(endpoint)
         if "@" not in parts.netloc and not any(_is_credential(name) for name, _ in query):
-            return endpoint
+            return self._in_pieces(endpoint)
         safe = "&".join(
             f"{name}=<secret>" if _is_credential(name) else urlencode({name: value}) for name, value in query
         )
         host = parts.netloc.rpartition("@")[2]
         clean = SplitResult(parts.scheme, host, parts.path, safe, parts.fragment).geturl()
-        return clean if "//" in endpoint else clean.removeprefix("//")
+        return self._in_pieces(clean if "//" in endpoint else clean.removeprefix("//"))
+
+    def _in_pieces(self, path: str) -> str:
+        """A name made of several, masked as a whole and then each by itself: a key in a path is found alone only."""
+        return _PIECE.sub(lambda found: found[0] if "<" in found[0] else self.name(found[0]), self.name(path))
 
     def model(self, model: Model) -> Model:
-        """The model without credentials in its endpoint: what identities are made of."""
-        if model.endpoint is None:
-            return model
-        clean = self.endpoint(model.endpoint)
-        return model if clean == model.endpoint else model.model_copy(update={"endpoint": clean})
+        """The model as it may leave the process: what identities are made of.
+
+        Its endpoint has no credentials, and its names, which publishers choose, are masked as those of tags are.
+        """
+        told = {name: value for name, value in vars(model).items() if isinstance(value, str)}
+        clean = {name: _shortened(self._of_model(name, value), longest_of(name)) for name, value in told.items()}
+        return model if clean == told else model.model_copy(update=clean)
+
+    def _of_model(self, field: str, value: str) -> str:
+        if field == "endpoint":
+            return self.endpoint(value)
+        return value if field in HASH_FIELDS and _HASH.match(value) else self._in_pieces(value)
 
 
 def spans_between(text: str, spans: Iterable[Span], bounds: Sequence[tuple[int, int]]) -> Iterator[tuple[Span, ...]]:
@@ -176,6 +201,14 @@ def _within(span: tuple[int, int, str], low: int, high: int) -> Span:
     """The part of a span that lies between two places, counted from the first."""
     start, end, label = span
     return Span("response", min(max(start, low), high) - low, min(max(end, low), high) - low, label)
+
+
+def _shortened(masked: str, longest: int) -> str:
+    """A masked name of at most so many characters: of a longer one the beginning, and a hash that tells it apart."""
+    if len(masked) <= longest:
+        return masked
+    digest = hashlib.sha256(masked.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{masked[: longest - _DIGEST - 1]}~{digest}"
 
 
 def _is_credential(name: str) -> bool:

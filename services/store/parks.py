@@ -1,7 +1,7 @@
 """Parks: records of a route on which a step failed, kept in order until they are taken up again.
 
 A route of a step is parked from the record that failed on. Later ones follow it into the park, so that nothing
-overtakes; the first of them is tried again when a person asks for it, or another release runs.
+overtakes; the first of them is tried again when a person asks for it, or by a release that has not failed on them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ParkedRouteRow(Base, table=True):
     step: str = Field(primary_key=True)
     route: str = Field(primary_key=True)
     reason: str = Field(sa_type=Text)
-    release: str
+    release: str  # all that failed on it
     since: datetime = Field(sa_type=cast(Any, UtcDateTime))
     tries: int
     retry: bool
@@ -94,7 +94,7 @@ class ParkedRoute:
     """A route that a step does not go on with.
 
     Attributes:
-        reason: where it failed. release: that failed. since: when it was parked.
+        reason: where it failed. release: those that failed on it since it was parked. since: when that was.
         tries: how often its first record has failed alone. retry: whether it is asked for.
         n, size: records and bytes that wait. beyond: records that found no room and are dead letters.
     """
@@ -165,6 +165,9 @@ ParkKey = tuple[str, str, int]
 _PARKS, _RECORDS = table(ParkedRouteRow), table(ParkedRecordRow)
 _NAMES: Final = tuple(ParkedRoute.__dataclass_fields__)
 _COLUMNS: Final = tuple(_PARKS.c[name] for name in _NAMES)
+_BETWEEN: Final = ","
+"""Between the releases that failed on a park."""
+_MOST_RELEASES: Final = 32
 _KEY: Final = ("topic", "partition", "offset", "digest")
 
 
@@ -184,8 +187,12 @@ def of_routes(connection: Connection, names: Any) -> dict[str, tuple[ParkedRoute
 
 
 def due(connection: Connection, step: str, release: str) -> ParkedRoute | None:
-    """One route that is to be tried again: a person asks for it, or it failed under another release."""
-    asked = or_(_PARKS.c.retry, _PARKS.c.release != release)
+    """One route that is to be tried again: a person asks for it, or it never failed under this release.
+
+    While two releases run side by side each tries once: neither takes up what the other has failed on after it.
+    """
+    failed = (_BETWEEN + _PARKS.c.release + _BETWEEN).contains(_BETWEEN + release + _BETWEEN, autoescape=True)
+    asked = or_(_PARKS.c.retry, ~failed)
     query = select(*_COLUMNS).where(_PARKS.c.step == step, asked).order_by(_PARKS.c.since, _PARKS.c.route).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else ParkedRoute(*row)
@@ -244,14 +251,16 @@ def write(connection: Connection, step: str, route: str, parking: Parking, now: 
         Conflict: if the park is gone, or was made, by another process. The transaction must be given up.
     """
     where = _of(_PARKS, step, route)
-    row = connection.execute(select(_PARKS.c.beyond).where(*where).with_for_update()).one_or_none()
+    query = select(_PARKS.c.beyond, _PARKS.c.release).where(*where)
+    row = connection.execute(query.with_for_update()).one_or_none()
     if row is None:
         if parking.fault is None:
             raise Conflict(f"another process went on with {route} in {step}; load it and repeat")
         routes.ensure(connection, route)
         _begin(connection, step, route, parking.fault, now or datetime.now(UTC))
     elif parking.fault is not None:
-        again = {"reason": parking.fault.reason, "release": parking.fault.release, "tries": parking.fault.tries}
+        failed = _failed_also(row.release, parking.fault.release)
+        again = {"reason": parking.fault.reason, "release": failed, "tries": parking.fault.tries}
         connection.execute(update(_PARKS).where(*where).values(**again, retry=False))
     if parking.through is not None:
         connection.execute(delete(_RECORDS).where(*_of(_RECORDS, step, route), _RECORDS.c.seq <= parking.through))
@@ -259,6 +268,12 @@ def write(connection: Connection, step: str, route: str, parking: Parking, now: 
             connection.execute(update(_PARKS).where(*where).values(tries=0))
     _append(connection, step, route, parking.records)
     _count(connection, step, route, (0 if row is None else row.beyond) + parking.beyond)
+
+
+def _failed_also(before: str, release: str) -> str:
+    """The releases that failed on a park, the last one at the end; the oldest of very many go."""
+    others = [one for one in before.split(_BETWEEN) if one != release]
+    return _BETWEEN.join([*others[1 - _MOST_RELEASES :], release])
 
 
 def each_record(connection: Connection) -> Iterator[tuple[ParkKey, str, bytes]]:

@@ -45,7 +45,7 @@ def this_hour() -> int:
 
 
 class SampleRow(Base, table=True):
-    """One exchange's redacted text. `day` and `draw` decide which ones a full day keeps.
+    """One exchange's redacted text. `draw` decides which ones a full `day` and which ones a full ring keeps.
 
     `day`, `written` and `hour` are when it came, by our own clock. `held` is `kept`, `ring`, or `baseline` while it may
     become one of a baseline. `baseline` and `incident` are ids of what it stays with; `named` says that a reading named
@@ -259,7 +259,7 @@ def shed(connection: Connection, most: int = RING_BYTES) -> int:
 
 
 def _shed_oldest(connection: Connection, of: ColumnElement[bool], surplus: int) -> int:
-    order = (_SAMPLES.c.hour, _SAMPLES.c.ts, _SAMPLES.c.route, _SAMPLES.c.id)
+    order = (_SAMPLES.c.hour, _SAMPLES.c.draw, _SAMPLES.c.route, _SAMPLES.c.id)
     query = select(_SAMPLES.c.route, _SAMPLES.c.id, _SAMPLES.c.size).where(of).order_by(*order).limit(1_000)
     gone = []
     for row in connection.execute(query):
@@ -320,18 +320,30 @@ def _thin_day(connection: Connection, route: str, day: int) -> None:
 
 
 def _thin_ring(connection: Connection, route: str) -> None:
-    """The ring is ordered by the exchanges' own time: what is delivered again finds the place that it had."""
+    """The ring is ordered by arrival, never by the exchanges' own time: one that is wrong would push others out."""
     ring = (_SAMPLES.c.route == route, _SAMPLES.c.held == "ring", unclaimed(), ~_SAMPLES.c.named)
-    place = (_SAMPLES.c.ts, _SAMPLES.c.id)
+    place = (_SAMPLES.c.draw, _SAMPLES.c.id)
     newest = select(*place).where(*ring).order_by(*(one.desc() for one in place)).offset(RING).limit(1)
     cut = connection.execute(newest).one_or_none()
     if cut is not None:
-        older = or_(place[0] < cut.ts, and_(place[0] == cut.ts, place[1] <= cut.id))
+        older = or_(place[0] < cut.draw, and_(place[0] == cut.draw, place[1] <= cut.id))
         connection.execute(delete(_SAMPLES).where(*ring, older))
 
 
+def _arrival(sample: Sample) -> str:
+    """The place of a text in its ring: the hour in which it came, by our clock, then where its exchange lies in Kafka.
+
+    Whatever times the exchanges name; what is delivered again within the hour has the place that it had. Those of
+    before there were such places are digits alone, and come first.
+    """
+    return f"a{this_hour():07d}{sample.source.offset:019d}"
+
+
 def _row(sample: Sample, held: str, holders: Holders) -> dict[str, Any]:
-    """The draw ranks safety signals before the others, then by hash: what a day keeps does not depend on order."""
+    """The draw ranks safety signals before the others, then by hash: what a day keeps does not depend on order.
+
+    What is not kept for itself is ranked by its arrival.
+    """
     rank, day = "0" if sample.signals else "1", today()
     payload = sample.encode().decode()
     lasts = held == "kept"
@@ -342,7 +354,7 @@ def _row(sample: Sample, held: str, holders: Holders) -> dict[str, Any]:
         "ts": sample.ts,
         "day": day,
         "written": day,
-        "draw": rank + hash16([sample.route, sample.id]),
+        "draw": rank + hash16([sample.route, sample.id]) if lasts else _arrival(sample),
         "user": key_if_any(sample.user),
         "conversation": sample.conversation,
         "payload": payload,

@@ -237,6 +237,26 @@ def outgoing(record: Record) -> OutgoingRecord:
     return OutgoingRecord(topic_of(record).name, key_of(record), encode_record(record), record)
 
 
+_AROUND: Final = 4 * 1024
+"""Bytes of a record's batch, headers and key, which count too."""
+
+
+class OversizedRecord(ValueError):  # noqa: N818
+    """A record that is larger than its topic takes; the message names the topic, never content."""
+
+
+def fitting(record: Record) -> OutgoingRecord:
+    """A record on its own topic.
+
+    Raises:
+        OversizedRecord: if the topic would refuse it, now and for ever.
+    """
+    made, most = outgoing(record), topic_of(record).max_message_bytes
+    if len(made.value) + _AROUND > most:
+        raise OversizedRecord(f"{made.topic}: a record of {len(made.value):,} bytes; it takes {most:,}")
+    return made
+
+
 Seal = Callable[[Sequence[DeadLetter]], Awaitable[Sequence[DeadLetter]]]
 """Dead letters -> the same as they may lie on a topic (`letter_keys`)."""
 

@@ -1,17 +1,24 @@
-"""A parked record without what an erasure takes out of it. Pure: bytes in, bytes out."""
+"""A record that waits or is under way, without what an erasure takes out of it.
+
+Bytes in, bytes out; of the database it is only asked who was erased.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
-from schemas.base import hash16
+from schemas.base import EARLIEST, hash16
 from schemas.sample import Sample, SampleBlock
 from schemas.score import MEASURES, ScoreBlock
-from services.store.erasure import Subject, without
-from services.stream.messages import Undecodable, decode_record
+from services.store.engine import Database
+from services.store.erasure import ErasedTest, Subject, still_erased, without
+from services.stream.messages import TopicMessage, Undecodable, decode_record
+from services.stream.parking import Item
 
 _VECTORS: Final = ("prompt_vec", "response_vec", "style")
 _OF_ROWS: Final = ("id", "user", "conversation", "tags", "embedded", *MEASURES)
@@ -49,6 +56,41 @@ def parked_without(topic: str, value: bytes, subject: Subject, ids: Collection[s
     return value if new is None else new.encode()
 
 
+def coming_without(items: Sequence[Item], erased: ErasedTest) -> list[Item]:
+    """Records that were under way while somebody was erased: what they hold of theirs is gone, as in one that waited.
+
+    A row came no later than its record did, so it is of before the erasure if either of their times is: what an
+    exchange says of its own alone is no reason to take it in.
+    """
+    return [one for item in items if (one := _coming(item, erased)) is not None]
+
+
+def _coming(item: Item, erased: ErasedTest) -> Item | None:
+    message, record = item
+    if isinstance(record, ScoreBlock):
+        rows = zip(record.user, record.conversation, record.id, record.ts, strict=True)
+        gone = [i for i, (*names, ts) in enumerate(rows) if _is_gone(names, ts, message, erased)]
+        return _with_value(message, _block_blank_at(message.value, record, gone)) if gone else item
+    if isinstance(record, SampleBlock):
+        kept = [
+            one for one in record.samples if not _is_gone((one.user, one.conversation, one.id), one.ts, message, erased)
+        ]
+        value = _samples_left(message.value, record, kept)
+        return None if value is None else item if value is message.value else _with_value(message, value)
+    return item
+
+
+def _is_gone(names: Sequence[str | None], ts: datetime, message: TopicMessage, erased: ErasedTest) -> bool:
+    came = min(ts, message.ts) if message.ts >= EARLIEST else ts
+    return erased(dict(zip(("user", "conversation", "id"), names, strict=True)), came)
+
+
+def _with_value(message: TopicMessage, value: bytes) -> Item:
+    record = decode_record(message.topic, value)
+    assert not isinstance(record, Undecodable)
+    return replace(message, value=value), record
+
+
 def _samples_left(value: bytes, block: SampleBlock, left: Sequence[Sample]) -> bytes | None:
     if len(left) == len(block.samples):
         return value
@@ -61,7 +103,10 @@ def _block_without(value: bytes, block: ScoreBlock, subject: Subject, ids: Colle
     An event index then means the same exchange to both, and to every fact that names one.
     """
     names = getattr(block, subject.kind)
-    gone = [i for i, id in enumerate(block.id) if id in ids or names[i] in subject.names]
+    return _block_blank_at(value, block, [i for i, id in enumerate(block.id) if id in ids or names[i] in subject.names])
+
+
+def _block_blank_at(value: bytes, block: ScoreBlock, gone: list[int]) -> bytes:
     if not gone:
         return value
     tree = json.loads(value)
@@ -98,3 +143,11 @@ def _zeroed(text: str, n: int, gone: list[int]) -> str:
     for i in gone:
         raw[i * width : (i + 1) * width] = bytes(width)
     return base64.b64encode(raw).decode()
+
+
+def not_erased(database: Database, items: Sequence[Item]) -> list[Item]:
+    """The records without what was erased while they were under way; who that is is asked where one may name it."""
+    if not any(isinstance(record, ScoreBlock | SampleBlock) for _, record in items):
+        return list(items)
+    erased = database.query(still_erased)
+    return list(items) if erased is None else coming_without(items, erased)

@@ -20,6 +20,7 @@ from services.store import parks
 from services.store.engine import Conflict
 from services.store.parks import ParkedRecord, ParkedRoute, ParkFault, Parking, Waiting
 from services.stream.messages import Handled, OutgoingRecord, TopicMessage, Unread, dead_letters_of, decode_items
+from services.stream.parked_erasure import not_erased
 from services.stream.parking import (
     NO_ROOM,
     RETRIED,
@@ -123,7 +124,8 @@ class SinkHandler:
         rest = [(message, reason) for message, reason in dead if message.topic not in _DEAD_LETTER_TOPICS]
         return await dead_letters_of(rest, self.name, self._tools.cluster, self._tools.seal)
 
-    def _apply_items(self, items: Sequence[Item]) -> Unread:
+    def _apply_items(self, came: Sequence[Item]) -> Unread:
+        items = not_erased(self._tools.database, came)
         parked = self._tools.database.query(parks.standing, self.name, {_route(record) for _, record in items})
         left = _Remainder()
         for message, record in items:

@@ -32,8 +32,9 @@ from services.stream.messages import (
     Unread,
     dead_letters_of,
     decode_items,
-    outgoing,
+    fitting,
 )
+from services.stream.parked_erasure import not_erased
 from services.stream.parking import (
     NO_ROOM,
     RETRIED,
@@ -203,7 +204,8 @@ class Stateful(Generic[S]):
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Step every route of the batch through its records; nothing changes before all of it was sent."""
         cpu, database = self._threads.cpu, self._threads.database
-        by_route, unread = await cpu.run(partial(_decode, messages))
+        items, unread = await cpu.run(partial(decode_items, messages))
+        by_route = _by_route(await database.run(partial(not_erased, self._database, items)))
         unknown = [route for route in by_route if route not in self._routes]
         loaded = await database.run(partial(self._load, unknown)) if unknown else {}
         before = {route: self._routes.get(route) or loaded[route] for route in by_route}
@@ -319,9 +321,14 @@ class Stateful(Generic[S]):
     def _advanced(
         self, route: str, so_far: tuple[S, tuple[OutgoingRecord, ...]], records: Sequence[Record]
     ) -> tuple[S, tuple[OutgoingRecord, ...]]:
+        """One record further, with what is sent.
+
+        Raises:
+            OversizedRecord: if no topic would take something of that: the route is parked, and nothing else stands.
+        """
         state, sent = so_far
         after, made = self._advance(route, state, records)
-        return after, (*sent, *map(outgoing, made))
+        return after, (*sent, *map(fitting, made))
 
     def _find_room(self, turns: Mapping[str, _Turn[S]]) -> dict[str, _Turn[S]]:
         """What is left to a park joins it with the next snapshot; what finds no room there becomes dead letters."""
@@ -361,12 +368,11 @@ class Stateful(Generic[S]):
         self._routes.use(after)
 
 
-def _decode(messages: Sequence[TopicMessage]) -> tuple[dict[str, list[Item]], Unread]:
-    items, unread = decode_items(messages)
+def _by_route(items: Sequence[Item]) -> dict[str, list[Item]]:
     by_route: dict[str, list[Item]] = {}
     for message, record in items:
         by_route.setdefault(_route(record), []).append((message, record))
-    return by_route, unread
+    return by_route
 
 
 def _route(record: Record) -> str:

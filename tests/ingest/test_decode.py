@@ -70,6 +70,26 @@ def test_skew_from_kafka_is_more_than_an_hour_ahead() -> None:
     assert received(decode(raw, KAFKA, received=NOW + timedelta(days=900))).flags == ()
 
 
+def test_an_exchange_from_the_future_counts_from_its_arrival() -> None:
+    raw = line(exchange("x", ts="2090-01-01T00:00:00Z"))
+    first = NOW - timedelta(days=2)
+    for came, now, counts in ((NOW, NOW, NOW), (NOW + timedelta(days=9_000), NOW, NOW), (first, NOW, first)):
+        found = received(decode(raw, KAFKA, received=came, now=now))
+        assert (found.exchange.ts, found.flags) == (counts, ("skew",))
+    nowhere = datetime(1970, 1, 1, tzinfo=UTC)
+    kept = received(decode(raw, KAFKA, received=nowhere)).exchange
+    assert kept.ts == datetime(2090, 1, 1, tzinfo=UTC), "no record may bear a time of before 2000"
+
+
+@pytest.mark.parametrize("field", ["requested", "served", "provider", "fingerprint", "system_prompt_sha256"])
+def test_a_name_of_a_model_has_a_bound_that_is_said(field: str) -> None:
+    model = {"requested": "gpt-4", field: "\x01" * 513}
+    found = decode(line(exchange("x") | {"model": model}), KAFKA, received=NOW)
+    assert isinstance(found, DeadLetter)
+    assert found.reason == f"model: {field} has at most 512 characters; send a shorter one"
+    assert received(decode(line(exchange("x") | {"model": model | {field: "m" * 512}}), KAFKA, received=NOW))
+
+
 def test_a_time_made_from_a_skewed_one_is_skewed_too() -> None:
     assert received(decode(MINIMAL, FILE, previous=NOW + timedelta(days=900), clock=NOW)).flags == ("no_ts", "skew")
 
@@ -152,5 +172,5 @@ def test_a_producers_clock_that_is_a_little_off_counts_as_it_is() -> None:
 def test_an_own_time_is_held_against_the_brokers_and_not_against_the_producers() -> None:
     raw = line(exchange("mine") | {"ts": (NOW + timedelta(hours=2)).isoformat()})
     ahead = received(decode(raw, KAFKA, received=NOW + timedelta(hours=2), now=NOW))
-    assert (ahead.exchange.ts, ahead.flags) == (NOW + timedelta(hours=2), ("skew",))
+    assert (ahead.exchange.ts, ahead.flags) == (NOW, ("skew",)), "it counts from its arrival"
     assert received(decode(raw, KAFKA, received=NOW - timedelta(days=9_000), now=NOW + timedelta(hours=1))).flags == ()

@@ -67,6 +67,22 @@ def test_the_last_500_of_a_route_stay_for_24_hours_and_what_is_kept_stays_beside
     assert {row.held for row in stored(database).values()} == {"kept"}
 
 
+@pytest.mark.parametrize("ahead", [timedelta(days=64 * 365), timedelta(minutes=59), -timedelta(days=365)])
+def test_a_clock_that_is_wrong_pushes_no_text_out(database: Database, ahead: timedelta) -> None:
+    """Texts of a publisher whose clock is ahead, then honest ones; or of one whose clock is behind, the last."""
+    sink = recorder(database)
+    wrong = [one.model_copy(update={"ts": one.ts + ahead}) for one in ring(range(520))]
+    honest = ring(range(520, 720))
+    if ahead < timedelta(0):
+        wrong, honest = ring(range(520)), [one.model_copy(update={"ts": one.ts + ahead}) for one in honest]
+    for some in (wrong, honest):
+        for start in range(0, len(some), 100):
+            sink.apply(some[start : start + 100])
+    left = stored(database).keys()
+    assert {one.id for one in honest} <= left
+    assert len(left) < RING + THINNED_EVERY
+
+
 @pytest.mark.parametrize("order", ["text first", "alert first"])
 def test_what_an_incident_names_stays_with_it_in_whatever_order_it_comes(database: Database, order: str) -> None:
     sink = recorder(database)

@@ -314,6 +314,37 @@ def test_another_release_tries_by_itself(database: Database, monkeypatch: pytest
     asyncio.run(run())
 
 
+def test_two_releases_side_by_side_try_once_each(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rolling upgrade with a fault that neither mends: the park is not emptied into dead letters in turns."""
+    sick = [exchanges(route, poison=range(200, 280) if route == POISONED else ()) for route in ROUTES]
+
+    def runs(name: str) -> None:
+        monkeypatch.setattr("services.stream.stateful.release", lambda: name)
+        monkeypatch.setattr(parking, "release", lambda: name)
+
+    async def run() -> None:
+        runs("1.0")
+        with staged(detecting(), database) as old, staged(detecting(), database) as new:
+            await old.take(interleaved(sick))
+            await old.settle()
+            old.handler.forget()
+            waiting = [park(database, "detect").n]
+            for _ in range(3):
+                for stage, name in ((new, "1.0.1"), (old, "1.0")):
+                    runs(name)
+                    stage.handler.forget()
+                    await stage.settle()
+                    waiting.append(park(database, "detect").n)
+            assert waiting == [6, *[5] * 6]
+            assert len(old.letters()) + len(new.letters()) == 1
+            runs("1.1")
+            new.handler.forget()
+            await new.settle()
+            assert park(database, "detect").n == 4
+
+    asyncio.run(run())
+
+
 def test_what_finds_no_room_is_a_dead_letter_and_counted(database: Database) -> None:
     async def run() -> None:
         with staged(detecting(), database, bounds=ParkBounds(records=4)) as stage:
