@@ -181,9 +181,8 @@ def _erase_questions(connection: Connection, subject: Subject, found: erasure.Er
 
 def _erase_parked(connection: Connection, subject: Subject, found: erasure.Erased) -> None:
     """Records that wait because a step failed on their route would bring it back when they are taken up again."""
-    ids = {id for some in found.ids.values() for id in some}
     for key, topic, value in parks.each_record(connection):
-        left = parked_without(topic, value, subject, ids)
+        left = parked_without(topic, value, subject, found.ids.get(key[1], set()))
         if left != value:
             parks.rewrite(connection, key, left)
             found.rows["parked_records"] += 1
