@@ -24,7 +24,7 @@ from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.fact import Fact
-from services.store import audit_log, journal, routes, secret_keys
+from services.store import audit_log, decisions, journal, routes, secret_keys
 from services.store.codec import PAIRS
 from services.store.dialect import upsert
 from services.store.samples import SampleRow
@@ -117,6 +117,7 @@ def erase(connection: Connection, subject: Subject, found: Erased, now: datetime
     _erase_facts(connection, subject, now, found)
     for thing, columns in _TEXTS.items():
         _erase_texts(connection, thing, columns, subject.names, found)
+    decisions.rename_unpublished(connection)
     _erase_states(connection, subject.names, found)
     _remember(connection, subject, now)
 
