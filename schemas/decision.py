@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from schemas.base import Hash16, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
@@ -48,15 +48,30 @@ class Decision(Record):
     ts: Timestamp
     expires: Timestamp | None = None
     share: Annotated[float, Field(gt=0, le=1)] | None = None
+    _first_id: str | None = PrivateAttr(default=None)
 
     @property
     def id(self) -> str:
-        """Made of the content: the same decision, delivered twice, is one."""
+        """Made of the content as it was decided: the same decision, delivered twice, is one."""
+        if self._first_id is not None:
+            return self._first_id
         content = self.model_dump(mode="json")
         for later in ("silence", "share"):  # the ids of decisions from before there was the field
             if content[later] is None:
                 del content[later]
         return hash16(content)
+
+    @classmethod
+    def stored(cls, payload: str, id: str) -> Self:
+        """A decision as it is stored under its id: words that were erased of it make it no other decision.
+
+        Raises:
+            pydantic.ValidationError: if `payload` is no decision.
+        """
+        one = cls.decode(payload.encode())
+        if one.id != id:
+            one._first_id = id
+        return one
 
     @property
     def until(self) -> datetime:

@@ -143,7 +143,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield health.router(api.health, database, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
     yield decisions.router(database, guard)
-    yield silences.posting_router(api.decisions, database, guard, budget)
+    yield silences.posting_router(api.decisions, database, guard, budget, api.watched)
     yield silences.router(database, guard, api.decisions.clock)
     yield baselines.router(database, guard)
     yield routes.deleting_router(database, guard)

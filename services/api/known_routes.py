@@ -1,4 +1,4 @@
-"""That what is announced is about a route that was ever seen, unless the caller says that it is a new one."""
+"""That what is decided is about a route that was ever seen; an announcement may be about one that is said to be new."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from services.store.engine import Database
 from services.wording.routes import never_seen
 
 
-async def check_route_known(database: Database, watched: Monitor, caller: Principal, route: str) -> None:
+async def check_route_known(
+    database: Database, watched: Monitor, caller: Principal, route: str, *, may_be_new: bool = True
+) -> None:
     """That exchanges of the route arrived, or that the monitor file lists it.
+
+    `may_be_new` is whether a caller may say that it is a new one: a refusal says so.
 
     Raises:
         Problem: 422 names `route`, and routes with a similar name among those that the caller may see.
@@ -20,4 +24,4 @@ async def check_route_known(database: Database, watched: Monitor, caller: Princi
     seen = await query_store(database, routes.names)
     if not is_known(route, seen, watched):
         near = near_routes(route, seen, watched, caller.sees)
-        raise Problem.of_field("route", never_seen(route, near))
+        raise Problem.of_field("route", never_seen(route, near, may_be_new=may_be_new))

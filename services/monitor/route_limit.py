@@ -47,10 +47,11 @@ class RouteLimit:
     def know(self, routes: Mapping[str, datetime | None], now: datetime) -> None:
         """Learn of the routes that are stored, with when they were seen last; what is gone there leaves its place.
 
-        One that was seen within the last minutes keeps it: it may not be stored yet.
+        One that was seen within the last minutes keeps it: it may not be stored yet. One of which no exchange ever came
+        (None) takes none: people decided something of it, and their names cost nothing.
         """
-        fresh = {name: ts for name, ts in self._seen.items() if name in routes or now - ts < _ON_ITS_WAY}
-        stored = {name: ts or now for name, ts in routes.items() if not self._monitor.lists(name)}
+        stored = {name: ts for name, ts in routes.items() if ts is not None and not self._monitor.lists(name)}
+        fresh = {name: ts for name, ts in self._seen.items() if name in stored or now - ts < _ON_ITS_WAY}
         latest = {name: max(fresh.get(name, ts), ts) for name, ts in stored.items()}
         self._seen = OrderedDict(sorted({**fresh, **latest}.items(), key=lambda item: item[1]))
 

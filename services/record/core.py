@@ -179,14 +179,12 @@ def _sum_up(
 
 
 def standing(derived: RouteIncidents) -> frozenset[str]:
-    """The ids of the notifications whose alert still fires in the open incident."""
-    case = derived.open
-    if case is None:
-        return frozenset()
+    """The ids of the notifications whose alert still fires: also of an incident that closed by itself meanwhile."""
+    fires = {case.incident.id: {*case.firing, *case.standing} for case in derived.cases}
     return frozenset(
         one.id
         for one in derived.notifications
-        if one.incident == case.incident.id and one.fired is not None and one.fingerprint in case.firing
+        if one.fired is not None and one.fingerprint in fires.get(one.incident, ())
     )
 
 

@@ -331,7 +331,7 @@ def _write(
     connection: Connection, route: str, state: RouteIncidents, false_alarms: Collection[str], clock: datetime | None
 ) -> None:
     incidents.replace(connection, route, state.incidents, false_alarms)
-    silences.put(connection, state.silences)
+    silences.put(connection, route, state.silences)
     wanted = [outbox_row(one) for one in state.notifications]
     deliveries.reconcile(connection, route, wanted, standing(state), unheard(state), overdue(state, clock))
 

@@ -171,7 +171,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
 _ARRAY: Final = 1
 _SCALAR: Final = 2
 _BIG_INT: Final = 3
-_PAIRS: Final = 4
+PAIRS: Final = 4
 _SMALL: Final = range(-(2**63), 2**64)
 
 T = TypeVar("T")
@@ -244,7 +244,7 @@ def _plain_mapping(obj: Mapping[Any, Any]) -> Any:
     if all(type(key) is str for key in obj) and CLASS not in obj:
         return {key: _plain(value) for key, value in obj.items()}
     pairs = [[_plain(key), _plain(value)] for key, value in obj.items()]
-    return Ext(_PAIRS, msgspec.msgpack.encode(pairs))
+    return Ext(PAIRS, msgspec.msgpack.encode(pairs))
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -266,6 +266,6 @@ def _from_ext(code: int, data: memoryview) -> Any:
         return array if code == _ARRAY else array[()]
     if code == _BIG_INT:
         return int.from_bytes(data, "big", signed=True)
-    if code == _PAIRS:
+    if code == PAIRS:
         return Pairs(msgspec.msgpack.decode(data, ext_hook=_from_ext))
     raise CodecError(f"unknown extension {code}")

@@ -96,15 +96,15 @@ def add(connection: Connection, decision: Decision, now: datetime) -> None:
 
 def of_incident(connection: Connection, incident: str) -> tuple[Decision, ...]:
     """What was decided on an incident and is still kept here, in order."""
-    query = select(_DECISIONS.c.payload).where(_DECISIONS.c.incident == incident).order_by(_DECISIONS.c.seq)
-    return tuple(Decision.decode(payload.encode()) for payload in connection.execute(query).scalars())
+    query = select(_DECISIONS.c.payload, _DECISIONS.c.id).where(_DECISIONS.c.incident == incident)
+    return tuple(Decision.stored(*row) for row in connection.execute(query.order_by(_DECISIONS.c.seq)))
 
 
 def of_route(connection: Connection, route: str) -> tuple[Decision, ...]:
     """The newest decisions of a route that are still kept here, in order."""
-    query = select(_DECISIONS.c.payload).where(_DECISIONS.c.route == route).order_by(_DECISIONS.c.seq.desc())
-    found = connection.execute(query.limit(CLAIMED_AT_ONCE)).scalars().all()
-    return tuple(Decision.decode(payload.encode()) for payload in reversed(found))
+    query = select(_DECISIONS.c.payload, _DECISIONS.c.id).where(_DECISIONS.c.route == route)
+    found = connection.execute(query.order_by(_DECISIONS.c.seq.desc()).limit(CLAIMED_AT_ONCE)).all()
+    return tuple(Decision.stored(*row) for row in reversed(found))
 
 
 def any_unpublished(connection: Connection) -> bool:
@@ -137,6 +137,29 @@ def publish(connection: Connection, done: Sequence[UnpublishedDecision], now: da
     if done:
         gone = {"published": now, "owner": None, "lease_until": None}
         connection.execute(update(_DECISIONS).where(_these(done)).values(**gone))
+
+
+def rename_unpublished(connection: Connection) -> None:
+    """After an erasure: what is still to be published has the id that its readers make of it, also where it is named.
+
+    What was published before keeps its own: the journal knows it by that one.
+    """
+    renamed: dict[str, str] = {}
+    query = select(_DECISIONS.c.route, _DECISIONS.c.seq, _DECISIONS.c.id, _DECISIONS.c.payload).where(_WAITS)
+    for row in connection.execute(query.order_by(_DECISIONS.c.route, _DECISIONS.c.seq)).all():
+        one = Decision.decode(row.payload.encode())
+        if one.silence in renamed:
+            one = one.model_copy(update={"silence": renamed[one.silence]})
+        if one.id == row.id or is_known(connection, one.id):
+            continue
+        renamed[row.id] = one.id
+        key = (row.route, row.seq)
+        where = (_DECISIONS.c.route == row.route, _DECISIONS.c.seq == row.seq)
+        audit_log.guard(connection, "decisions_outbox", [key])
+        values = {"id": one.id, "payload": one.encode().decode()}
+        connection.execute(update(_DECISIONS).where(*where).values(**values))
+        audit_log.note(connection, "decisions_outbox", [key])
+        audit_log.forget_content(connection, "decisions_outbox", [key])
 
 
 def release(connection: Connection, owner: str) -> None:
@@ -206,7 +229,7 @@ def _applied(
         keys = keys.where(fact == wanted.id)
     some = keys.subquery()
     query = select(fact, told()).join(some, and_(_JOURNAL.c.route == some.c.route, _JOURNAL.c.seq == some.c.seq))
-    return [RecordedDecision(Decision.decode(text.encode()), id, True) for id, text in connection.execute(query)]
+    return [RecordedDecision(Decision.stored(text, id), id, True) for id, text in connection.execute(query)]
 
 
 def _pending(connection: Connection, wanted: DecisionFilter, after: TimeCursor | None) -> list[RecordedDecision]:
@@ -218,7 +241,7 @@ def _pending(connection: Connection, wanted: DecisionFilter, after: TimeCursor |
     if wanted.id is not None:
         query = query.where(_DECISIONS.c.id == wanted.id)
     rows = connection.execute(query.order_by(_DECISIONS.c.created.desc()).limit(_MOST_PENDING)).all()
-    found = (RecordedDecision(Decision.decode(row.payload.encode()), row.id, False) for row in rows)
+    found = (RecordedDecision(Decision.stored(row.payload, row.id), row.id, False) for row in rows)
     return [one for one in found if after is None or one.place < after]
 
 

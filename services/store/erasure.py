@@ -24,7 +24,8 @@ from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.fact import Fact
-from services.store import audit_log, journal, routes, secret_keys
+from services.store import audit_log, decisions, journal, routes, secret_keys
+from services.store.codec import PAIRS
 from services.store.dialect import upsert
 from services.store.samples import SampleRow
 from services.store.scores import ScoreRow
@@ -111,13 +112,13 @@ def erase(connection: Connection, subject: Subject, found: Erased, now: datetime
                 gone = delete(what).where(what.c.route == route, what.c.id.in_(some))
                 _count(found, what.name, connection.execute(gone).rowcount)
     all_metadata()
-    ids = {id for some in found.ids.values() for id in some}
     for route in sorted(found.ids):
-        _erase_readings(connection, route, ids, found)
-    _erase_facts(connection, subject, ids, now, found)
+        _erase_readings(connection, route, found.ids[route], found)
+    _erase_facts(connection, subject, now, found)
     for thing, columns in _TEXTS.items():
         _erase_texts(connection, thing, columns, subject.names, found)
-    _erase_states(connection, ids, found)
+    decisions.rename_unpublished(connection)
+    _erase_states(connection, subject.names, found)
     _remember(connection, subject, now)
 
 
@@ -139,9 +140,10 @@ def _erase_readings(connection: Connection, route: str, names: set[str], found: 
     _count(found, "readings", len(changed))
 
 
-def _erase_facts(connection: Connection, subject: Subject, ids: set[str], now: datetime, found: Erased) -> None:
+def _erase_facts(connection: Connection, subject: Subject, now: datetime, found: Erased) -> None:
     """Alerts without the exchanges that they name, decisions without the words that name the subject."""
     for route in sorted(routes.names(connection)):
+        ids = found.ids.get(route, set())
         told = journal.numbered_facts(connection, route)
         new = {
             seq: other for seq, fact in told.items() if (other := _fact_without(fact, ids, subject.names)) is not None
@@ -186,7 +188,7 @@ def _erase_texts(
 ) -> None:
     what = Base.metadata.tables[thing]
     for column in columns:
-        holds = or_(*(what.c[column].contains(json.dumps(name)[1:-1], autoescape=True) for name in names))
+        holds = or_(*(what.c[column].contains(form, autoescape=True) for name in names for form in _in_json(name)))
         for row in connection.execute(select(*what.primary_key, what.c[column]).where(holds)).all():
             *key, text = row
             new = without(text, names)
@@ -211,17 +213,26 @@ def rewrite_run(connection: Connection, run: str, payload: str) -> None:
     audit_log.forget_content(connection, "runs", [(run,)])
 
 
-def _erase_states(connection: Connection, names: set[str], found: Erased) -> None:
-    """Running states name the last exchanges of a stream. The new version makes whoever holds the old one load it."""
+def _in_json(name: str) -> set[str]:
+    """How a name can stand in JSON text: as it is, or in ASCII."""
+    return {json.dumps(name, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
+
+
+def _erase_states(connection: Connection, names: Sequence[str], found: Erased) -> None:
+    """Running states name the last exchanges of a stream, and why people muted one.
+
+    Ids are of a route: those of another one may be the same. The new version makes whoever holds the old state load it.
+    """
     states = Base.metadata.tables["states"]
     for row in connection.execute(select(states).with_for_update()).mappings().all():
+        ids = found.ids.get(row["route"], set())
         try:
             tree = msgspec.msgpack.decode(row["blob"])
         except msgspec.DecodeError:  # damaged: it holds up nothing, unless it names what is to go
-            if any(name.encode() in row["blob"] for name in names):
+            if any(id.encode() in row["blob"] for id in ids):
                 raise
             continue
-        new = _walked(tree, names, said=False)
+        new = _Names(ids, names).erased(tree)
         if new == tree:
             continue
         this = (states.c.step == row["step"], states.c.route == row["route"])
@@ -233,38 +244,70 @@ def _erase_states(connection: Connection, names: set[str], found: Erased) -> Non
 def without(text: str, names: Collection[str], *, said: bool = True) -> str | None:
     """JSON text without these names, None where it has none of them.
 
-    A name that is all of a value is replaced; with `said` also one that stands in what a person or a model said.
+    A name is replaced where it is all of a value that holds names; with `said` also where it stands in what a person
+    or a model said.
     """
     tree = json.loads(text)
-    new = _walked(tree, names, said=said)
+    new = _Names(names, names if said else ()).erased(tree)
     return None if new == tree else json.dumps(new, ensure_ascii=False, separators=(",", ":"))
 
 
-def _walked(tree: Any, names: Collection[str], key: str = "", *, said: bool) -> Any:
-    """Keys are of records, never of people: they stay."""
-    if isinstance(tree, str):
-        if said and key in _WORDS:
-            return _said(tree, names)
-        return ERASED if key != "route" and tree in names else tree
-    if isinstance(tree, dict):
-        return {name: _walked(value, names, str(name), said=said) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_walked(value, names, key, said=said) for value in tree]
-    return _record(tree, names) if isinstance(tree, bytes) and tree.startswith(b"{") else tree
+NAMED: Final = frozenset(
+    {
+        *("user", "conversation", "exemplars", "counterparts", "examples"),  # of records
+        *("exemplar", "ids", "shown", "ones", "zeros", "walks"),  # of states
+    }
+)
+"""Keys whose values name exchanges, or whom they are of.
+
+People and exchanges are called as their publishers like: what is written as one of them elsewhere is a version, a
+severity or a status, and has to stay.
+"""
 
 
-def _record(stored: bytes, names: Collection[str]) -> bytes:
-    """A record inside a stored state (`codec` writes it as JSON), without the names."""
-    try:
-        new = without(stored.decode(), names, said=False)
-    except ValueError:
-        return stored
-    return stored if new is None else new.encode()
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What is to go of a tree: values that are one of `ids`, and `words` that stand in what was said."""
+
+    ids: Collection[str]
+    words: Collection[str] = ()
+
+    def erased(self, tree: Any, key: str = "") -> Any:
+        """The tree without them. Keys are of records, never of people: they stay."""
+        if isinstance(tree, str):
+            if key in _WORDS:
+                return _said(tree, self.words)
+            return ERASED if key in NAMED and tree in self.ids else tree
+        if isinstance(tree, dict):
+            return {name: self.erased(value, str(name)) for name, value in tree.items()}
+        if isinstance(tree, list):
+            return [self.erased(value, key) for value in tree]
+        if isinstance(tree, msgspec.msgpack.Ext) and tree.code == PAIRS:
+            return self._pairs(tree, key)
+        return self._record(tree) if isinstance(tree, bytes) and tree.startswith(b"{") else tree
+
+    def _pairs(self, stored: msgspec.msgpack.Ext, key: str) -> msgspec.msgpack.Ext:
+        """A mapping inside a stored state whose keys are no text."""
+        pairs = msgspec.msgpack.decode(stored.data)
+        new = [[name, self.erased(value, key)] for name, value in pairs]
+        return stored if new == pairs else msgspec.msgpack.Ext(PAIRS, msgspec.msgpack.encode(new))
+
+    def _record(self, stored: bytes) -> bytes:
+        """A record inside a stored state (`codec` writes it as JSON)."""
+        try:
+            new = without(stored.decode(), self.ids, said=False)
+        except ValueError:
+            return stored
+        return stored if new is None else new.encode()
 
 
 _WORDS: Final = frozenset(
-    {"text", "reason", "actor", "prompt", "response", "content", "answer", "details", "arguments"}
+    {
+        *("text", "reason", "actor", "prompt", "response", "content", "answer", "details", "arguments"),
+        *("refusal", "error"),
+    }
 )
+"""Keys whose values are what a person, a model or an endpoint said."""
 _SHORTEST: Final = 4
 
 

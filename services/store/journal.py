@@ -208,14 +208,22 @@ def facts(connection: Connection, route: str, since: datetime | None = None) -> 
 def numbered_facts(connection: Connection, route: str, since: datetime | None = None) -> dict[int, Fact]:
     """The same with their numbers, in order."""
     found: dict[int, tuple[str, str]] = {}
+    ids: dict[int, str] = {}
     for entry in entries(connection, route, since):
         target = erased_seq(entry.kind, entry.fact)
+        if target is None:
+            ids[entry.seq] = entry.fact
         if target is None and entry.payload is not None:
             found[entry.seq] = (entry.kind, entry.payload)
-        elif target is not None and entry.payload:
+        elif target in ids and entry.payload:
             kind, _, payload = entry.payload.partition("\n")
             found[target] = (kind, payload)
-    return {seq: KINDS[kind].decode(payload.encode()) for seq, (kind, payload) in sorted(found.items())}
+    return {seq: _fact(kind, ids[seq], payload) for seq, (kind, payload) in sorted(found.items())}
+
+
+def _fact(kind: str, id: str, payload: str) -> Fact:
+    """A fact under the id that its journal knows it by."""
+    return Decision.stored(payload, id) if kind == "decision" else KINDS[kind].decode(payload.encode())
 
 
 def facts_after(connection: Connection, route: str, seq: int, hash_: str) -> tuple[Fact, ...] | None:
@@ -360,11 +368,11 @@ def _facts_page(
 ) -> list[Any]:
     one = _JOURNAL.c
     payload = told()
-    query = select(one.kind, payload).where(
+    query = select(one.kind, one.fact, payload).where(
         _of_routes(globs), one.kind.in_(kinds), wanted, payload.is_not(None), older_than(after, one.ts, one.fact)
     )
     rows = connection.execute(query.order_by(one.ts.desc(), one.fact.desc()).limit(most)).all()
-    return [KINDS[kind].decode(text.encode()) for kind, text in rows]
+    return [_fact(kind, id, text) for kind, id, text in rows]
 
 
 def _of_routes(globs: Sequence[str]) -> ColumnElement[bool]:
@@ -388,7 +396,7 @@ def facts_within(
     """Facts of these kinds in [since, until), in order; of an erased one what was put in its place."""
     since, until = since or _EARLIEST, until or _LATEST
     one, payload = _JOURNAL.c, told()
-    query = select(one.kind, payload).where(one.route == route, one.kind.in_(kinds), payload.is_not(None))
+    query = select(one.kind, one.fact, payload).where(one.route == route, one.kind.in_(kinds), payload.is_not(None))
     within = query.where(one.ts >= since, one.ts < until).order_by(one.seq.desc()).limit(most)
-    found = [KINDS[kind].decode(text.encode()) for kind, text in connection.execute(within)]
+    found = [_fact(kind, id, text) for kind, id, text in connection.execute(within)]
     return tuple(sorted(found, key=lambda fact: fact.ts))

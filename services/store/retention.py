@@ -215,7 +215,7 @@ def _old_run(at: SweepContext) -> ColumnElement[bool]:
     same = and_(*(other.c[name] == _RUNS.c[name] for name in ("route", "suite", "moment")))
     newer = exists().where(same, other.c.status == "complete", other.c.ts > _RUNS.c.ts)
     free = or_(_RUNS.c.moment.not_in(_REFERENCE), newer)
-    return and_(_RUNS.c.ts < at.before(KEPT_RUN_DAYS), free, not_(_unresolved(_RUNS.c.route)))
+    return and_(_RUNS.c.written < at.day - KEPT_RUN_DAYS, free, not_(_unresolved(_RUNS.c.route)))
 
 
 def _old_request(at: SweepContext) -> ColumnElement[bool]:
@@ -278,7 +278,7 @@ RULES: Final = (
         RouteRow,
         f"as long as exchanges come; beyond `max_routes` unlisted ones that were idle for {IDLE_HOURS} hours go, with "
         f"all that is of them, and those that have a baseline and no open incident after {LEARNED_IDLE_DAYS} days",
-        "our clock when its last exchange came",
+        "our clock when its last exchange came, or the day on which its row was written where none ever did",
         "routes are named by whoever publishes",
         lambda connection, at, _most: evict_idle(connection, at.routes, at.now),
     ),
@@ -378,7 +378,7 @@ RULES: Final = (
         RunRow,
         f"{KEPT_RUN_DAYS} days; the newest of a route's first runs and of its baseline's for good; all of a route that "
         "has an open incident",
-        TIME,
+        DAY,
         "later runs are held against the baseline's",
         _rows(RunRow, _old_run),
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 
 from services.store import audit_log, routes
 from services.store.deliveries import DeliveryRow, OutboxRow
@@ -17,7 +17,7 @@ from services.store.incidents import IncidentRow
 from services.store.pictures import PictureRow
 from services.store.routes import RouteRow
 from services.store.runs import RunAnswerRow
-from services.store.tables import all_metadata, table
+from services.store.tables import DAY_SECONDS, all_metadata, table
 
 IDLE_HOURS: Final = 24
 LEARNED_IDLE_DAYS: Final = 7
@@ -88,23 +88,34 @@ def _incident_columns(outbox: Table) -> tuple[tuple[Any, str], ...]:
 def evict_idle(connection: Connection, bound: RouteBound, now: datetime) -> int:
     """Delete unlisted routes beyond the bound, those that were idle for longest first; how many.
 
-    One with an open incident stays, and one that has learned is given a week.
+    One with an open incident stays, and one that has learned is given a week. Routes of which no exchange ever came
+    go by the day on which they were written, before all others, and make no other go: names cost nothing.
     """
     if bound.most is None:
         return 0
-    unlisted = [name for name in routes.names(connection) if not bound.listed(name)]
-    surplus = len(unlisted) - bound.most
-    if surplus <= 0:
-        return 0
-    arrived = _ROUTES.c.arrived
-    open_ = select(_INCIDENTS.c.route).where(_INCIDENTS.c.state != "resolved")
-    learned = _ROUTES.c.route.in_(select(_PINS.c.route))
-    idle = or_(
-        arrived < now - timedelta(days=LEARNED_IDLE_DAYS), ~learned & (arrived < now - timedelta(hours=IDLE_HOURS))
-    )
-    query = select(_ROUTES.c.route).where(idle, _ROUTES.c.route.not_in(open_)).order_by(arrived, _ROUTES.c.route)
-    candidates = [name for name in connection.execute(query).scalars() if not bound.listed(name)]
-    gone = candidates[: min(surplus, _EVICTED_AT_ONCE)]
-    for name in gone:
+    unlisted = {name: at for name, at in routes.arrivals(connection).items() if not bound.listed(name)}
+    empty = sum(at is None for at in unlisted.values())
+    gone = _idle(connection, bound, now, empty=True)[: max(len(unlisted) - bound.most, 0)]
+    gone += _idle(connection, bound, now, empty=False)[: max(len(unlisted) - empty - bound.most, 0)]
+    for name in gone[:_EVICTED_AT_ONCE]:
         delete_route(connection, name)
-    return len(gone)
+    return len(gone[:_EVICTED_AT_ONCE])
+
+
+def _idle(connection: Connection, bound: RouteBound, now: datetime, *, empty: bool) -> list[str]:
+    """Unlisted routes that may go, the longest idle first: those of which no exchange ever came, or the others."""
+    one = _ROUTES.c
+    open_ = select(_INCIDENTS.c.route).where(_INCIDENTS.c.state != "resolved")
+    learned = one.route.in_(select(_PINS.c.route))
+    hours, days = timedelta(hours=IDLE_HOURS), timedelta(days=LEARNED_IDLE_DAYS)
+    idle = or_(_idle_since(now - days, empty), ~learned & _idle_since(now - hours, empty))
+    query = select(one.route).where(idle, one.route.not_in(open_))
+    query = query.order_by(one.written if empty else one.arrived, one.route)
+    return [name for name in connection.execute(query).scalars() if not bound.listed(name)]
+
+
+def _idle_since(at: datetime, empty: bool) -> ColumnElement[bool]:
+    """Of an empty one its whole day lies before: at which hour it was written is not known."""
+    if not empty:
+        return _ROUTES.c.arrived < at
+    return and_(_ROUTES.c.arrived.is_(None), _ROUTES.c.written < int(at.timestamp() // DAY_SECONDS))

@@ -27,7 +27,8 @@ from services.store.tables import WRITTEN, Base, UtcDateTime, table, today, visi
 class RouteRow(Base, table=True):
     """What is known of a route as a whole: its clock (greatest unflagged time) and the head of its journal.
 
-    `arrived` is when its last exchange came, by our own clock.
+    `arrived` is when its last exchange came, by our own clock: None where none ever did, as for a route that people
+    decided on alone. `written` is the day on which the row was made.
     """
 
     __tablename__ = "routes"
@@ -36,6 +37,7 @@ class RouteRow(Base, table=True):
     journal_seq: int = Field(default=0, sa_type=BigInteger)
     journal_hash: str = ""
     arrived: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 class IdentityRow(Base, table=True):
@@ -81,7 +83,7 @@ def identities(connection: Connection, route: str) -> dict[str, Model]:
 
 def ensure(connection: Connection, *names: str) -> None:
     """Make the rows of the routes that have none."""
-    new = {"clock": None, "journal_seq": 0, "journal_hash": "", "arrived": None}
+    new = {"clock": None, "journal_seq": 0, "journal_hash": "", "arrived": None, "written": today()}
     insert_new(connection, _ROUTES, [{"route": name, **new} for name in sorted(names)])
 
 

@@ -28,11 +28,14 @@ from services.store import audit_log, evaluation_queue
 from services.store.dialect import by_code_point, insert_new, upsert
 from services.store.evaluation_queue import EvaluationRow
 from services.store.schedules import FireTimeRow
-from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
+from services.store.tables import EVERYTHING, WRITTEN, Base, TimeCursor, UtcDateTime, older_than, table, today, visible
 
 
 class RunRow(Base, table=True):
-    """One run of a suite, written once; `payload` is the whole result as JSON."""
+    """One run of a suite, written once; `payload` is the whole result as JSON.
+
+    `ts` is when it ended, as whoever made it says: of an imported run that is another tool.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (Index(None, "route", "suite", "ts"),)
@@ -47,6 +50,7 @@ class RunRow(Base, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
     payload: str = Field(sa_type=Text)
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 class RunAnswerRow(Base, table=True):
@@ -88,7 +92,7 @@ class RunSummary:
 
 def add(connection: Connection, run: RunSummary, payload: str) -> None:
     """Write a run with its whole result as JSON; one that is there stays. The answers that were kept for it go."""
-    insert_new(connection, _RUNS, [{**asdict(run), "payload": payload}])
+    insert_new(connection, _RUNS, [{**asdict(run), "payload": payload, "written": today()}])
     audit_log.note(connection, "runs", [(run.id,)])
     connection.execute(delete(_ANSWERS).where(_ANSWERS.c.run == run.id))
 

@@ -48,9 +48,13 @@ _SILENCES, _OUTBOX, _DELIVERIES = table(SilenceRow), table(OutboxRow), table(Del
 _COLUMNS: Final = [_SILENCES.c[name] for name in Silence.__dataclass_fields__]
 
 
-def put(connection: Connection, silences: Sequence[Silence]) -> None:
-    """Write the silences of a route as its decisions say they are."""
+def put(connection: Connection, route: str, silences: Sequence[Silence]) -> None:
+    """Write the silences of a route as its decisions say they are; others of it go."""
     keys = [(one.id,) for one in silences]
+    kept = {one.id for one in silences}
+    for id in ids_of(connection, route):
+        if id not in kept:
+            audit_log.delete_rows(connection, _SILENCES, _SILENCES.c.id == id)
     if keys:
         audit_log.guard(connection, "silences", keys)
         upsert(connection, _SILENCES, [asdict(one) for one in silences])
@@ -85,6 +89,12 @@ def by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Silence]:
     """Those of these ids that took effect."""
     query = select(*_COLUMNS).where(_SILENCES.c.id.in_(sorted(set(ids))))
     return {one.id: one for one in (Silence(*row) for row in connection.execute(query))}
+
+
+def ids_of(connection: Connection, route: str) -> tuple[str, ...]:
+    """The ids of all silences of a route, also of those that are over."""
+    query = select(_SILENCES.c.id).where(_SILENCES.c.route == route).order_by(_SILENCES.c.id)
+    return tuple(connection.execute(query).scalars())
 
 
 def on_the_way(connection: Connection, globs: Sequence[str]) -> tuple[Decision, ...]:

@@ -42,6 +42,7 @@ from services.store import (
     runs,
     scores,
     secret_keys,
+    silences,
     step_states,
 )
 from services.store.codec import CodecError
@@ -145,8 +146,10 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
         _discard_old(connection, route, found.places, report)
     for route in sorted(found.derived):
         before = [(one.id,) for one in incidents.find(connection, route)]
+        hushed = [(id,) for id in silences.ids_of(connection, route)]
         derive(connection, route, journal.facts(connection, route))
         audit_log.forget_content(connection, "incidents", before)
+        audit_log.forget_content(connection, "silences", hushed)
         found.rows["incidents"] += len(before)
     days = secret_keys.forget(connection, secret_keys.DEAD_LETTERS) if letters else 0
     if days:
@@ -181,9 +184,8 @@ def _erase_questions(connection: Connection, subject: Subject, found: erasure.Er
 
 def _erase_parked(connection: Connection, subject: Subject, found: erasure.Erased) -> None:
     """Records that wait because a step failed on their route would bring it back when they are taken up again."""
-    ids = {id for some in found.ids.values() for id in some}
     for key, topic, value in parks.each_record(connection):
-        left = parked_without(topic, value, subject, ids)
+        left = parked_without(topic, value, subject, found.ids.get(key[1], set()))
         if left != value:
             parks.rewrite(connection, key, left)
             found.rows["parked_records"] += 1

@@ -224,15 +224,15 @@ def _are(n: int, word: str) -> str:
     return f"{n:,} {'is' if n == 1 else 'are'} {word}" if n else ""
 
 
-def never_seen(route: str, near: Sequence[str]) -> str:
-    """That a route was never heard of, which one may be meant, and what to do if it is a new one.
+def never_seen(route: str, near: Sequence[str], *, may_be_new: bool = True) -> str:
+    """That a route was never heard of, which one may be meant, and what to do if it is none of those.
 
     >>> never_seen("support/prd", ["support/prod"])
     'support/prd was never seen, and the monitor file does not list it: did you mean support/prod? For a new route say \
 so: --new, or in the API new: true'
     """
     meant = f": did you mean {' or '.join(near)}?" if near else "."
-    return (
-        f"{route} was never seen, and the monitor file does not list it{meant} For a new route say so: --new, or in "
-        "the API new: true"
-    )
+    remedy = "For a new route say so: --new, or in the API new: true"
+    if not may_be_new:
+        remedy = "Name one that GET /v1/routes lists, send its first exchange, or list it in the monitor file"
+    return f"{route} was never seen, and the monitor file does not list it{meant} {remedy}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from schemas.decision import Decision
+from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
 from services.api.app import Api
 from services.monitor import Monitor, RoutePolicy
@@ -207,6 +207,24 @@ def test_an_announcement_on_a_route_never_seen_is_refused_with_near_names_unless
     for route, more in (("support/prod", {}), ("listed/one", {}), ("support/prd", {"new": True}), ("support/prd", {})):
         sent = {**body, "route": route, "model": {"requested": f"m{len(more)}"}, **more}
         assert asked(api, "POST", "/v1/changes", json=sent).status_code == 202, route
+
+
+def test_nothing_is_decided_on_a_route_never_seen(database: Database) -> None:
+    """Names cost nothing: each would be a row that no exchange ever fills."""
+    api = api_on(database, Wire(), watched=Monitor(routes={"listed/*": RoutePolicy()}))
+    kinds = sorted(get_args(DecisionKind))
+    sent = [(PATH, {**SAID, "kind": kind, "route": f"invented/{i}"}) for i, kind in enumerate(kinds)]
+    sent += [(path, {**body, "new": True}) for path, body in sent if body["kind"] != "announce"]
+    sent.append(("/v1/silences", {**SAID, "route": "invented/x", "hours": 4}))
+    for path, body in sent:
+        answer = asked(api, "POST", path, json=body)
+        assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["route"]), body
+        told = "new: true" if body["kind" if "kind" in body else "route"] == "announce" else "GET /v1/routes"
+        assert told in answer.json()["detail"]
+    with database.read() as connection:
+        assert routes.names(connection) == ()
+    for path, body in ((PATH, {"kind": "silence"}), ("/v1/silences", {"hours": 48})):
+        assert asked(api, "POST", path, json={**SAID, **body, "route": "listed/one"}).status_code == 202
 
 
 def test_near_names_are_told_only_of_routes_that_the_key_sees(database: Database) -> None:

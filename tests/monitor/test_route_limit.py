@@ -38,7 +38,7 @@ def test_unlisted_routes_can_be_refused() -> None:
 
 def test_the_database_says_which_places_are_taken_and_which_are_free_again() -> None:
     limit = RouteLimit(Monitor(routes=LISTED, max_routes=3))
-    limit.know({"a": NOW - 2 * IDLE, "b": None, "support-bot/x": NOW, "c": NOW}, NOW)
+    limit.know({"a": NOW - 2 * IDLE, "b": NOW, "support-bot/x": NOW, "c": NOW}, NOW)
     assert limit.taken == 3
     assert [limit.refusal(name, NOW) for name in ("d", "e")] == [None, FULL], "a was idle"
     limit.know({"b": NOW, "c": NOW}, NOW + timedelta(minutes=1))
@@ -46,6 +46,15 @@ def test_the_database_says_which_places_are_taken_and_which_are_free_again() -> 
     limit.know({"b": NOW}, NOW + timedelta(hours=1))
     assert limit.taken == 1
     assert limit.refusal("e", NOW + timedelta(hours=1)) is None
+
+
+def test_a_route_of_which_no_exchange_ever_came_takes_no_place() -> None:
+    limit = RouteLimit(Monitor(max_routes=2))
+    limit.know({f"invented/{n}": None for n in range(100)} | {"a": NOW}, NOW)
+    assert limit.taken == 1
+    assert [limit.refusal(name, NOW) for name in ("invented/3", "b")] == [None, FULL]
+    limit.know({"invented/3": None, "a": NOW}, NOW + timedelta(minutes=1))
+    assert limit.taken == 2, "its first exchange may not be stored yet"
 
 
 def test_of_what_is_refused_only_so_much_content_is_kept() -> None:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from schemas.decision import Silence, silences_of
 from services.notify.silencing import plan
-from services.store import deliveries, silences
+from services.store import deliveries, incidents, silences
 from services.store.deliveries import JOINED, KEPT, PASSED, PENDING, SENT
 from services.store.silences import OutboxEntry
 from tests.support.block_kit import texts
 from tests.support.notify import MENTION, Clock, bot, outbox, record, sender, turns
-from tests.support.records import ROUTE, alert, at, decision, family_alert
+from tests.support.records import ROUTE, alert, at, change, decision, family_alert
 
 HOUR = 3600.0
 MODEL, RATE = family_alert("model_shift", index=600), alert(index=720)
@@ -158,6 +158,33 @@ def test_a_silence_of_one_alert_does_not_soften_the_others(database, slack) -> N
     clock.move(4 * HOUR)
     turns(one, clock, 2)
     assert told(slack)[2:] == [(True, True)]
+
+
+def test_what_fires_on_is_told_also_where_its_incident_closed_by_itself_under_the_silence(database, slack) -> None:
+    clock = Clock()
+    one = sender(database, clock, bot(slack))
+    made = silence(clock, hours=72)
+    record(database, made, MODEL)
+    turns(one, clock)
+    record(database, change(index=3000))
+    assert [found.state for found in database.query(incidents.find, ROUTE)] == ["resolved"]
+    turns(one, clock)
+    assert {row.state for row in outbox(database)} == {KEPT, PASSED}
+    clock.move(72 * HOUR)
+    turns(one, clock, 2)
+    assert told(slack) == [(False, False)]
+
+
+def test_what_is_over_or_was_decided_by_people_is_not_told_at_the_end(database, slack) -> None:
+    for last in (family_alert("model_shift", "resolved", 3000), decision("resolve", 33)):
+        clock, before = Clock(), len(slack.calls())
+        one = sender(database, clock, bot(slack))
+        record(database, silence(clock, hours=72), MODEL)
+        turns(one, clock)
+        record(database, last)
+        clock.move(73 * HOUR)
+        turns(one, clock, 2)
+        assert len(slack.calls()) == before
 
 
 def test_nobody_hears_what_people_do_to_an_incident_of_which_nobody_heard(database, slack) -> None:

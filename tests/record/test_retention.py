@@ -227,6 +227,33 @@ def test_runs_and_fire_times_go_but_what_others_are_held_against_stays(database:
         assert schedules.last_fire(connection, plan) == at + timedelta(hours=2)
 
 
+def test_a_run_is_judged_by_the_day_on_which_it_was_written(database: Database) -> None:
+    """What another tool says of the time of an imported one is no clock of ours."""
+    years = {"old": 2025, "ahead": 2090}
+    with database.write() as connection:
+        for name, year in years.items():
+            ts = datetime(year, 3, 1, tzinfo=UTC)
+            run = RunSummary(name, ROUTE, A, "core", "0" * 64, "command", None, "complete", None, ts)
+            runs.add(connection, run, "{}")
+    assert swept(database, 1) == {}
+    assert swept(database, 399) == {}
+    assert swept(database, 402)["runs"] == 2
+
+
+def test_routes_without_an_exchange_go_first_and_make_no_other_go(database: Database) -> None:
+    now = datetime.now(UTC)
+    bound = RouteBound(lambda route: route == "r0", 2)
+    with database.write() as connection:
+        names = [f"r{n}" for n in range(8)]
+        routes.ensure(connection, *names)
+        idle = {name: RouteHead(arrived=now - timedelta(hours=30)) for name in ("r1", "r2")}
+        routes.set_times(connection, idle)
+    assert swept(database, 0, bound) == {}, "those two are all that may be, and the others were written today"
+    assert database.query(routes.names) == tuple(names)
+    assert swept(database, 2, bound)["routes"] == 5
+    assert database.query(routes.names) == ("r0", "r1", "r2")
+
+
 def test_idle_unlisted_routes_give_way_and_listed_ones_never(database: Database) -> None:
     sink = recorder(database)
     names = [f"r{n}" for n in range(8)]

@@ -59,8 +59,8 @@ class DecisionDraft(Part):
 
     `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`. A
     snooze or a silence without `expires` lasts 24 hours. An `end_silence` ends the `silence` that it names, at once or
-    at `expires`; without one all of the route. An `announce` of a route that was never seen is refused unless it is
-    said to be `new`.
+    at `expires`; without one all of the route. What is decided on a route that was never seen is refused, but for an
+    `announce` of one that is said to be `new`.
     """
 
     kind: DecisionKind
@@ -91,10 +91,7 @@ def posting_router(
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
     async def written(draft: DecisionDraft, caller: Principal) -> Response:
-        check_may_write(caller, draft.route)
-        if draft.kind == "announce" and not draft.new:
-            await check_route_known(database, watched, caller, draft.route)
-        return await write_draft(decisions, database, draft, caller)
+        return await write_draft(decisions, database, watched, draft, caller)
 
     @made.post(
         "/changes",
@@ -130,14 +127,18 @@ def posting_router(
 
 
 async def write_draft(
-    decisions: DecisionWriter, database: Database, draft: DecisionDraft, caller: Principal
+    decisions: DecisionWriter, database: Database, watched: Monitor, draft: DecisionDraft, caller: Principal
 ) -> Response:
     """Take the decision of a draft for `caller`: the receipt.
 
     Raises:
-        Problem: 403 if the caller may not, 409 says why it would change nothing, 422 names a field.
+        Problem: 403 if the caller may not, 409 says why it would change nothing, 422 names a field, also the route
+            where it was never seen.
     """
     check_may_write(caller, draft.route)
+    announces = draft.kind == "announce"
+    if draft.incident is None and not (announces and draft.new):  # an incident is of a route that was seen
+        await check_route_known(database, watched, caller, draft.route, may_be_new=announces)
     named = None if draft.incident is None else await query_store(database, incidents.get, draft.incident or "")
     if named is not None and not caller.sees(named.route):
         raise Problem(409, NO_INCIDENT)

@@ -23,6 +23,7 @@ from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.resources.decisions import POST_RESPONSES, ActorName, DecisionDraft, Reason, write_draft
 from services.api.route_snapshot import muted_alerts
+from services.monitor import Monitor
 from services.ports import Clock
 from services.store import decisions, silences
 from services.store.decisions import DecisionFilter, RecordedDecision
@@ -164,7 +165,9 @@ def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
     return made
 
 
-def posting_router(writer: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget) -> APIRouter:
+def posting_router(
+    writer: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget, watched: Monitor
+) -> APIRouter:
     """The paths that make and end silences, for those whom `guard` lets operate."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
@@ -182,7 +185,7 @@ def posting_router(writer: DecisionWriter, database: Database, guard: Guard, bud
         given = dict(asked)
         expires = writer.clock() + timedelta(hours=given.pop("hours"))
         return await write_draft(
-            writer, database, DecisionDraft(kind="silence", expires=expires, **given), who(request)
+            writer, database, watched, DecisionDraft(kind="silence", expires=expires, **given), who(request)
         )
 
     @made.post(
@@ -211,7 +214,7 @@ def posting_router(writer: DecisionWriter, database: Database, guard: Guard, bud
             reason=asked.reason,
             expires=None if asked.hours is None else writer.clock() + timedelta(hours=asked.hours),
         )
-        return await write_draft(writer, database, draft, caller)
+        return await write_draft(writer, database, watched, draft, caller)
 
     return made
 
