@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 
 MIB: Final = 1024 * 1024
-MOST_BYTES: Final = 64 * MIB
+MOST_BYTES: Final = 48 * MIB
 MOST_ROUTES: Final = 1024
 _LOOKED_AT: Final = 32
 

@@ -1,7 +1,7 @@
 """The memory of a detect step that watches many routes: `python -m tests.benchmarks.detector_cost --routes 10000`.
 
 Every route has the artefacts and running states of all detectors, of a baseline of 1,000 recorded exchanges. As in the
-step, a route is loaded when one of its exchanges comes, stays in `RouteMemory` (64 MiB, 1,024 routes) while there is
+step, a route is loaded when one of its exchanges comes, stays in `RouteMemory` (48 MiB, 1,024 routes) while there is
 room, and is saved and leaves when there is none. The bytes lie in a file, where the step has its database; artefacts
 are stored once and read for each route anew, since 10,000 baselines would say no more than one.
 """
