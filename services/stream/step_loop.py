@@ -19,7 +19,8 @@ from typing import Any, Final, Protocol, TypeVar
 from schemas.topics import SCORES
 from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import EXIT_FAILED, Progress
+from services.observability.watchdog import EXIT_FAILED, StepWork
+from services.offload import Progress
 from services.store.engine import Conflict
 from services.stream.clients import fault_text, is_dependency
 from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage, kafka_time
@@ -111,6 +112,13 @@ class StepLoop:
         return self._lock.locked()
 
     @property
+    def work(self) -> StepWork:
+        """What it is at. An attempt that hangs beyond the patience with a dependency waits for nothing any more."""
+        since = self.waiting_since
+        waits = since is not None and time.monotonic() - since < self._limits.patience
+        return StepWork(self._progress.count, self.busy, waits)
+
+    @property
     def pending(self) -> int:
         """Messages handled and not yet acknowledged."""
         return len(self._pending)
@@ -177,6 +185,7 @@ class StepLoop:
         messages = [message_of(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
+        self._progress.tick()
         await self._deliver(handled)
 
     async def _resume(self) -> None:
@@ -260,7 +269,6 @@ class StepLoop:
                 self._count_patience(error)
             else:
                 self.waiting_since = None
-                self._progress.tick()
                 return result
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -16,8 +16,7 @@ from services.api.auth.authorization import check_host
 from services.monitor import Monitor
 from services.monitor.route_limit import RouteLimit
 from services.observability.health import Check, HealthProbes
-from services.observability.watchdog import Progress
-from services.offload import Offload
+from services.offload import Offload, ProcessProgress
 from services.ports import Publish
 from services.record.blind_watch import BlindWatch
 from services.record.provider_watch import ProviderWatch
@@ -65,7 +64,7 @@ class WorkerProcess:
     port: int | None
     registry: CollectorRegistry
     say: Callable[[str], None]
-    progress: Progress = field(default_factory=Progress)
+    progress: ProcessProgress = field(default_factory=ProcessProgress)
 
     @property
     def instance(self) -> str:
@@ -112,11 +111,16 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         limit = route_limit(watched, database)
 
         keys = None if database is None else DatabaseKeys(database, threads.database)
-        seal = FollowedKeys(process.broker).seal if keys is None else keys.seal
+        followed = FollowedKeys(process.broker)
+
+        def tools(name: str, cluster: AskClusterId) -> _Tools:
+            progress = process.progress.of(name)
+            own = Threads(threads.cpu.of(progress), threads.database.of(progress))
+            seal = followed.seal if database is None else DatabaseKeys(database, own.database).seal
+            return _Tools(settings, watched, limit, database, own, cluster, progress.tick, seal)
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            tools = _Tools(settings, watched, limit, database, threads, cluster, process.progress.tick, seal)
-            return [_handler(name, tools) for name in streamed]
+            return [_handler(name, tools(name, cluster)) for name in streamed]
 
         companions: list[Companion] = []
         if database is not None and "record" in names:
