@@ -16,7 +16,7 @@ from rich.table import Table
 from services import wiring
 from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption
-from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.cli.output import OUT, STDOUT, JsonOption, write_json, write_text
 from services.cli.signals import chosen_signals
 from services.errors import InputError
 from services.evaluate.arena import ArenaTable, Battle, read_battles, strengths_of
@@ -56,7 +56,7 @@ def run_arena(
     """
     fought = _read(battles) if battles is not None else _judged(named or [], judge, question, config, database)
     if write is not None:
-        write.write_text("".join(f"{jsons.dumps(_row(one))}\n" for one in fought), encoding="utf-8")
+        write_text("".join(f"{jsons.dumps(_row(one))}\n" for one in fought), str(write), "--write")
     table = strengths_of(fought)
     write_json({**asdict(table), "strengths": [asdict(one) for one in table.strengths]}, json)
     if json != STDOUT:
