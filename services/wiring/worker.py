@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -101,21 +101,20 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
     """
     names = process.names
     with ExitStack() as stack:
-        threads = Threads(Offload("cpu"), Offload("database"))
-        stack.callback(threads.cpu.close)
-        stack.callback(threads.database.close)
+        cpu, database_thread = (stack.enter_context(closing(Offload(name))) for name in ("cpu", "database"))
+        threads = Threads(cpu, database_thread)
         database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
         known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
         limit = route_limit(watched, database)
 
-        keys = None if database is None else DatabaseKeys(database, threads.database)
+        keys = None if database is None else DatabaseKeys(database, database_thread)
         followed = FollowedKeys(process.broker)
 
         def tools(name: str, cluster: AskClusterId) -> _Tools:
             progress = process.progress.of(name)
-            own = Threads(threads.cpu.of(progress), threads.database.of(progress))
+            own = Threads(cpu.of(progress), database_thread.of(progress))
             seal = followed.seal if database is None else DatabaseKeys(database, own.database).seal
             return _Tools(settings, watched, limit, database, own, cluster, progress.tick, seal)
 
@@ -128,7 +127,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         if database is not None and "score" in names:
             companions.append(following_routes(limit, database, threads))
         if database is not None and "evaluate" in names:
-            companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+            companions.append(evaluation_companion(watched, database, database_thread, process.instance))
             companions.append(coverage_companion(settings, watched, database))
         if database is not None and "record" in names:
             companions.append(audit_companion(watched, database))
