@@ -40,6 +40,11 @@ class Progress:
         ahead = self._ahead
         return self.done if ahead is None else self.done + ahead.moved
 
+    @property
+    def waits_turn(self) -> bool:
+        """Whether its work waits its turn."""
+        return self._ahead is not None
+
     def tick(self) -> None:
         """A piece of work is done."""
         self.done += 1

@@ -50,11 +50,13 @@ class StepWork:
     Attributes:
         count: changes with everything that it gets done within a batch. busy: it has a batch in hand.
         excused: it waits for a dependency, and says so; that has a limit of its own.
+        waits_turn: what it does waits for a thread that others use; then their moves are in its count.
     """
 
     count: int = 0
     busy: bool = False
     excused: bool = False
+    waits_turn: bool = False
 
 
 _UNKNOWN: Final = {"": StepWork()}
@@ -176,12 +178,12 @@ def _progress(before: PartitionProgress | None, one: PartitionPosition, passed: 
     stood = {}
     for name, step in steps.items():
         seconds = before.stood.get(name, 0.0) if before is not None and before.committed == one.committed else None
-        moved = before is not None and step.busy and before.counts.get(name, step.count) != step.count
-        if seconds is None or step.excused or moved:
+        moved = before is not None and before.counts.get(name, step.count) != step.count
+        if seconds is None or step.excused or (step.busy and moved):
             stood[name] = 0.0
-        elif step.busy or not (busy or one.behind):
+        elif step.busy or not (busy or one.behind or (step.waits_turn and moved)):
             stood[name] = seconds + passed
-        else:  # the step that has a batch in hand is why it does not move
+        else:  # whoever has a batch in hand, or is ahead of it, is why it does not move
             stood[name] = seconds
     return PartitionProgress(one.committed, {name: step.count for name, step in steps.items()}, stood)
 

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-import msgspec
 from sqlalchemy import (
     Connection,
     Index,
@@ -27,6 +26,7 @@ from sqlmodel import Field
 from schemas.alert import Severity, rank
 from services.store import pictures
 from services.store.dialect import insert_new
+from services.store.outbox_content import OutboxContent, content_of
 from services.store.receiver_leases import ReceiverRow
 from services.store.tables import Base, UtcDateTime, table
 
@@ -93,24 +93,6 @@ TOLD: Final = "told"
 """Of the one row that stands for all that was told of an incident long ago: derived again, it is not sent again."""
 _OUTBOX = table(OutboxRow)
 UNREADABLE: Final = "what is stored of it cannot be read; its incident's page shows what happened"
-
-
-class OutboxContent(msgspec.Struct, frozen=True):
-    """What a notification says: `fired` is the severity of the alert that it tells of, where it fires."""
-
-    severity: Severity
-    mention: bool
-    text: str
-    fingerprint: str | None = None
-    fired: Severity | None = None
-
-
-def content_of(payload: str) -> OutboxContent | None:
-    """What the payload of a notification says; None if it cannot be read, as after a change by hand."""
-    try:
-        return msgspec.json.decode(payload, type=OutboxContent)
-    except msgspec.DecodeError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

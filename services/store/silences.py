@@ -18,8 +18,9 @@ from schemas.alert import Severity
 from schemas.decision import Decision, Silence, silences_of
 from services.store import audit_log, decisions
 from services.store.decisions import DecisionFilter
-from services.store.deliveries import FAILED, KEPT, PASSED, PENDING, SENT, DeliveryRow, OutboxRow, content_of
+from services.store.deliveries import FAILED, KEPT, PASSED, PENDING, SENT, DeliveryRow, OutboxRow
 from services.store.dialect import upsert
+from services.store.outbox_content import content_of
 from services.store.tables import Base, UtcDateTime, table
 
 MOST_KEPT_SHOWN: Final = 50

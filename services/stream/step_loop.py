@@ -105,18 +105,19 @@ class StepLoop:
         self._bytes = 0
         self._ending = asyncio.Event()
         self._stopped = False
+        self._in_hand = False
 
     @property
     def busy(self) -> bool:
-        """Whether it has work in hand."""
-        return self._lock.locked()
+        """Whether it has work in hand. To look whether anything is to be taken up again is none yet."""
+        return self._in_hand
 
     @property
     def work(self) -> StepWork:
         """What it is at. An attempt that hangs beyond the patience with a dependency waits for nothing any more."""
         since = self.waiting_since
         waits = since is not None and time.monotonic() - since < self._limits.patience
-        return StepWork(self._progress.count, self.busy, waits)
+        return StepWork(self._progress.count, self.busy, waits, self._progress.waits_turn)
 
     @property
     def pending(self) -> int:
@@ -145,7 +146,10 @@ class StepLoop:
             async with self._lock:
                 if not self._stopped:
                     self._renew()
-                    await work()
+                    try:
+                        await work()
+                    finally:
+                        self._in_hand = False
         except _Stale:
             return
         except Exception as error:
@@ -170,6 +174,7 @@ class StepLoop:
         mine = [event for event in events if event.message.generation_id == self._mine]
         if not mine:
             return
+        self._in_hand = True
         begin = time.monotonic()
         await self._handle(mine)
         self.taken += len(mine)
@@ -192,6 +197,7 @@ class StepLoop:
         """Take up some of what waits of a route that failed, when it is to be tried again."""
         handled = await self._patiently(self.handler.resume)
         if handled is not None:
+            self._in_hand = True
             await self._deliver(handled)
             await self._settle()
 
@@ -226,6 +232,7 @@ class StepLoop:
 
     async def _settle(self) -> None:
         """Save, then acknowledge in order, unless the group was dealt anew in between."""
+        self._in_hand = True
         for _ in range(_CONFLICTS):
             try:
                 with self._meters.stage(self.handler.name, "snapshot"):

@@ -106,6 +106,19 @@ def test_a_step_that_stands_is_seen_while_another_one_works_through_the_same_par
     assert set(run(*waits)[1]) == {"well"}
 
 
+def test_a_step_without_a_batch_that_waits_its_turn_behind_a_slow_one_is_left_alone_and_behind_a_stuck_one_is_not() -> (
+    None
+):
+    slow = [at(10, 50, detect=StepWork(n, waits_turn=True)) for n in range(100)]
+    assert set(run(*slow)[1]) == {"well"}
+    assert run(*[at(10, 50, detect=StepWork(3, waits_turn=True))] * 40)[1][-1] == "dead"
+
+
+def test_a_step_that_handles_and_never_commits_is_seen() -> None:
+    """It has no batch in hand when it is looked at, and has done some more each time."""
+    assert run(*[at(10, 50 + n, detect=StepWork(n)) for n in range(40)])[1][-1] == "dead"
+
+
 def test_a_step_that_is_not_fed_for_another_one_is_left_alone() -> None:
     assert set(
         run(*[Observation({A: PartitionPosition(10, 50, True, {"record": StepWork()}, behind=True)})] * 200)[1]
