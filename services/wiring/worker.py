@@ -110,16 +110,10 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         limit = route_limit(watched, database)
 
         keys = None if database is None else DatabaseKeys(database, database_thread)
-        followed = FollowedKeys(process.broker)
-
-        def tools(name: str, cluster: AskClusterId) -> _Tools:
-            progress = process.progress.of(name)
-            own = Threads(cpu.of(progress), database_thread.of(progress))
-            seal = followed.seal if database is None else DatabaseKeys(database, own.database).seal
-            return _Tools(settings, watched, limit, database, own, cluster, progress.tick, seal)
+        maker = _ToolMaker(settings, watched, limit, database, cpu, database_thread, process)
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            return [_handler(name, tools(name, cluster)) for name in streamed]
+            return [_handler(name, maker.tools(name, cluster)) for name in streamed]
 
         companions: list[Companion] = []
         if database is not None and "record" in names:
@@ -159,6 +153,26 @@ class _Tools:
     cluster: AskClusterId
     tick: Callable[[], object]
     seal: Seal
+
+
+@dataclass(frozen=True, slots=True)
+class _ToolMaker:
+    """What the steps of a process share; each counts its own progress, also in the threads."""
+
+    settings: Settings
+    watched: Monitor
+    limit: RouteLimit
+    database: Database | None
+    cpu: Offload
+    database_thread: Offload
+    process: WorkerProcess
+
+    def tools(self, step: str, cluster: AskClusterId) -> _Tools:
+        """What the handler of a step is made of."""
+        progress, database = self.process.progress.of(step), self.database
+        own = Threads(self.cpu.of(progress), self.database_thread.of(progress))
+        keys = FollowedKeys(self.process.broker) if database is None else DatabaseKeys(database, own.database)
+        return _Tools(self.settings, self.watched, self.limit, database, own, cluster, progress.tick, keys.seal)
 
 
 def _handler(name: str, given: _Tools) -> Handler:
