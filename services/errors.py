@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 
 class InputError(ValueError):
     """Bad input of a person: a file, an option, a value. The message is shown as it is, without a traceback."""
@@ -13,3 +15,8 @@ class UnknownOutcome(Exception):  # noqa: N818
 
 class NotSent(Exception):  # noqa: N818
     """The record is not on the topic: there is no connection to the broker yet, or no longer."""
+
+
+def fault_trace(error: Exception) -> str:
+    """What failed and where, without a word of content: messages of exceptions may repeat what people wrote."""
+    return "".join((type(error).__name__, "\n", *traceback.format_tb(error.__traceback__)))

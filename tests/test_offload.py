@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from services.offload import Offload
+from services.offload import Offload, Progress
 
 
 @pytest.fixture
@@ -130,3 +130,33 @@ def test_work_that_nobody_waits_for_has_its_turn_and_its_fault_is_its_own(offloa
         return await offload.run(lambda: [*ran, "next"])
 
     assert asyncio.run(main()) == ["begun", "next"]
+
+
+def test_a_step_whose_work_waits_its_turn_moves_with_the_work_ahead_of_it_and_stands_with_it(offload):
+    """A batch of another step that is slow in the shared thread is no standstill of this one; one that hangs is."""
+
+    async def main():
+        first, second, gate, running = Progress(), Progress(), threading.Event(), threading.Event()
+
+        def works():
+            running.set()
+            gate.wait(30)
+
+        ahead = asyncio.create_task(offload.of(first).run(works))
+        await asyncio.to_thread(running.wait, 30)
+        behind = asyncio.create_task(offload.of(second).run(second.tick))
+        await asyncio.sleep(0)
+        counts = [second.count]
+        counts += [second.count]  # what runs hangs
+        first.tick()
+        counts += [second.count]
+        gate.set()
+        await asyncio.gather(ahead, behind)
+        done = second.count
+        await offload.of(first).run(first.tick)
+        return counts, first.done, second.done, done, second.count
+
+    (before, hanging, slow), first, second, done, later = asyncio.run(main())
+    assert before == hanging != slow
+    assert (first, second) == (2, 1)
+    assert done == later == 1  # what others do in the thread is nothing of its own

@@ -16,7 +16,7 @@ from rich.table import Table
 from services import wiring
 from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption
-from services.cli.output import OUT, STDOUT, JsonOption, check_writable, write_json, writing
+from services.cli.output import OUT, STDOUT, JsonOption, check_writable, write_json, write_text
 from services.cli.signals import chosen_signals
 from services.errors import InputError
 from services.evaluate.arena import ArenaTable, Battle, read_battles, strengths_of
@@ -58,8 +58,7 @@ def run_arena(
     check_writable(json, "--json")
     fought = _read(battles) if battles is not None else _judged(named or [], judge, question, config, database)
     if write is not None:
-        with writing(str(write), "--write") as out:
-            out.writelines(f"{jsons.dumps(_row(one))}\n" for one in fought)
+        write_text("".join(f"{jsons.dumps(_row(one))}\n" for one in fought), str(write), "--write")
     table = strengths_of(fought)
     write_json({**asdict(table), "strengths": [asdict(one) for one in table.strengths]}, json)
     if json != STDOUT:

@@ -1,13 +1,17 @@
-"""Where commands write: people read tables on stdout, progress and errors go to stderr, `--json` to a file."""
+"""Where commands write: people read tables on stdout, progress and errors go to stderr, `--json` to a file.
+
+What they write may hold what people wrote: a file that is new is its owner's alone, one that is there keeps its mode.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Annotated, Any, Final
 
@@ -20,6 +24,7 @@ from services.errors import InputError
 OUT: Final = Console(highlight=False)
 ERR: Final = Console(stderr=True, highlight=False)
 STDOUT: Final = "-"
+OWNER_ONLY: Final = 0o600
 
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="OUT", help="Write JSON to this file; - is stdout.")]
 
@@ -34,14 +39,17 @@ def write_json(found: Any, to: str | None, *, exact: bool = False) -> None:
         return
     from services.replay.report import to_text  # noqa: PLC0415 -- brings all detectors, and few commands write JSON
 
-    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n" if exact else to_text(found)
-    if to == STDOUT:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(to).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--json {to}: {error.strerror}; name a file that can be written, or - for stdout") from None
+    write_text(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n" if exact else to_text(found), to)
+
+
+def write_text(text: str, to: str, option: str = "--json") -> None:
+    """Write exactly this text where an option says, `-` being stdout.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    with writing(to, option) as out:
+        out.write(text)
 
 
 def check_writable(path: str | Path | None, option: str) -> None:
@@ -75,10 +83,37 @@ def writing(path: str, option: str) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     try:
-        with Path(path).open("w", encoding="utf-8") as out:
+        with open(path, "w", encoding="utf-8", opener=_for_owner) as out:
             yield out
     except OSError as error:
-        raise InputError(f"{option} {path}: {error.strerror}; name a file that can be written") from None
+        raise InputError(
+            f"{option} {path}: {error.strerror}; name a file that can be written, or - for stdout"
+        ) from None
+
+
+def replace_file(path: Path, content: bytes, mode: int = OWNER_ONLY) -> None:
+    """Put a whole new file in the place of one that may be there, whose mode it takes; `mode` is that of a new one.
+
+    Raises:
+        OSError: if it cannot be written; the one that was there is left.
+    """
+    beside = path.parent / f".{path.name[:100]}.new"
+    try:
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError, ValueError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, OWNER_ONLY)
 
 
 @contextmanager

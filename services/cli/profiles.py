@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +16,7 @@ from schemas.base import HEX16, canonical
 from services import wiring
 from services.cli.named_routes import checked_route
 from services.cli.options import ConfigOption, DatabaseOption, opened
-from services.cli.output import OUT, STDOUT, JsonOption
+from services.cli.output import OUT, STDOUT, JsonOption, write_text
 from services.errors import InputError
 from services.evaluate.profile_label import LabelRate, RouteProfile, SuiteLabel, label_object
 from services.evaluate.profile_sources import route_profile
@@ -50,7 +48,8 @@ def profile(
         found = route_profile(connection, route, policy, datetime.now(UTC), scorers, identity)
     if found is None:
         raise InputError(f"route {route}: not in this database; `keelwatch route list` names those that are")
-    _write(canonical(label_object(found)).decode() + "\n", json)
+    if json is not None:
+        write_text(canonical(label_object(found)).decode() + "\n", json)  # exactly this: it is canonical, and hashed
     if json != STDOUT:
         for line in _lines(found):
             OUT.print(line, markup=False, soft_wrap=True)
@@ -58,19 +57,6 @@ def profile(
             OUT.print(_table(label))
         _list(words.NOT_TESTED, [one.text for one in found.not_tested])
         _list(words.RECOMPUTE, found.recompute)
-
-
-def _write(text: str, to: str | None) -> None:
-    """Exactly this text: it is canonical, and hashed."""
-    if to == STDOUT:
-        sys.stdout.write(text)
-    elif to is not None:
-        try:
-            Path(to).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                f"--json {to}: {error.strerror}; name a file that can be written, or - for stdout"
-            ) from None
 
 
 def _labels(found: RouteProfile) -> tuple[SuiteLabel, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,7 +10,7 @@ import typer
 
 from services.cli.named_runs import results
 from services.cli.options import DatabaseOption
-from services.cli.output import OUT, STDOUT
+from services.cli.output import OUT, STDOUT, replace_file
 from services.errors import InputError
 from services.evaluate.exporters import EXPORTERS
 from services.evaluate.exporters.junit import JUnitReport, comparison_report
@@ -73,13 +72,8 @@ def _write(out: str, content: bytes) -> None:
     if out == STDOUT:
         sys.stdout.buffer.write(content)
         return
-    path = Path(out)
-    beside = path.parent / f".{path.name[:100]}.new"
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        replace_file(Path(out), content)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        with suppress(OSError, ValueError):
-            beside.unlink(missing_ok=True)
         raise InputError(f"--out {out[:300]}: {why}; name a file that can be written, or - for stdout") from None

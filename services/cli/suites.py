@@ -20,7 +20,7 @@ from schemas.sample import Sample
 from services import wiring
 from services.cli.named_routes import checked_route
 from services.cli.options import ConfigOption, DatabaseOption, opened
-from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.cli.output import OUT, STDOUT, JsonOption, replace_file, write_json
 from services.errors import InputError
 from services.evaluate.coverage_watch import current_report, other_items
 from services.evaluate.paired_statistics import remarks
@@ -363,9 +363,7 @@ def _write(folder: Path, head: str, items: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in ((HEAD, head), (ITEMS, items)):
-            beside = folder / f".{name}.new"
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(folder / name)
+            replace_file(folder / name, text.encode(), 0o666)  # whoever asks it has to read it
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; name a folder that can be written") from None
 

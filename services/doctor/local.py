@@ -20,6 +20,7 @@ from services import monitor
 from services.doctor import core
 from services.doctor.core import DoctorFinding
 from services.errors import InputError
+from services.store import dialect
 from services.store.engine import StoreError, alembic_config, fault_words, parse_url, without_password
 from services.store.faults import fault_of
 
@@ -99,7 +100,7 @@ def _sqlite(url: URL) -> list[DoctorFinding]:
 
 
 def _server(url: URL) -> list[DoctorFinding]:
-    engine = create_engine(url, connect_args={"connect_timeout": _CONNECT_SECONDS})
+    engine = create_engine(url, connect_args=dialect.server_options(url, _CONNECT_SECONDS))
     try:
         with engine.connect() as connection:
             begin = time()

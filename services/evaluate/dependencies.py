@@ -19,7 +19,7 @@ from services.evaluate.runner import Score
 from services.evaluate.suite import Suite
 from services.evaluate.suite_judge import SuiteJudge
 from services.monitor import Monitor
-from services.offload import Offload
+from services.offload import WorkThread
 from services.ports import Publish
 from services.store.engine import Database
 
@@ -44,7 +44,7 @@ class EvaluateDependencies:
     """
 
     database: Database
-    thread: Offload
+    thread: WorkThread
     monitor: Monitor
     suites: Callable[[str], Suite]
     score: Score

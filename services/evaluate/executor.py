@@ -1,4 +1,7 @@
-"""Does the runs that are due (leased, stored under a token, published at least once), beside the schedules' clock."""
+"""Does the runs that are due (leased, stored under a token, published at least once), beside the schedules' clock.
+
+What cannot be read of one route is logged and left out: it stops neither the others nor the steps of the process.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
 from schemas.evaluation import OWN_TRAFFIC, Run
 from schemas.identity import Model
-from services.errors import InputError
+from services.errors import InputError, fault_trace
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.comparison import incomparable
@@ -49,6 +52,9 @@ _MOST_CLAIMS: Final = 20
 _ROUTES_EVERY: Final = 5.0
 _VERSIONS_EVERY: Final = 60.0
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 
 @dataclass(slots=True)
 class Executor:
@@ -59,6 +65,7 @@ class Executor:
     _next_look: float = 0.0
     _next_versions: float = 0.0
     _looked: set[tuple[str, str]] = field(default_factory=set)
+    _told: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Look for what is due again and again; once cancelled, others may go on with what was under way."""
@@ -92,6 +99,9 @@ class Executor:
         except DATABASE_AWAY:
             LOG.warning("the database does not answer; what is due waits", exc_info=True)
             return
+        except Exception as error:  # the steps beside it are not to blame, and go on
+            LOG.error("what is due cannot be looked at, and waits: %s", fault_trace(error))
+            return
         self._tasks |= {asyncio.create_task(self._do(one)) for one in claimed}
 
     async def _introduce(self) -> None:
@@ -105,25 +115,60 @@ class Executor:
         again = {route: target for route, (_, target) in wanted.items() if policies[route].reask is not None}
         now = self.tools.clock()
 
-        def missing(connection: Connection) -> list[DueRun]:
-            return [*persistence.first_runs(connection, wanted, now), *first_asked(connection, again, now)]
+        def missing(connection: Connection, some: Sequence[str]) -> list[DueRun]:
+            first = {route: wanted[route] for route in some}
+            own = {route: again[route] for route in some if route in again}
+            return [*persistence.first_runs(connection, first, now), *first_asked(connection, own, now)]
 
-        rows = await self.tools.read(missing) if wanted else []
+        rows, _ = await self._of_each(missing, list(wanted))
         asked = [(route, suite, target) for route, (names, target) in wanted.items() for suite in dict.fromkeys(names)]
-        found = await self._shown([*asked, *((route, OWN_TRAFFIC, target) for route, target in again.items())], now)
+        found, unread = await self._shown(
+            [*asked, *((route, OWN_TRAFFIC, target) for route, target in again.items())], now
+        )
         rows += await self._outdated(found, now)
         if time.monotonic() >= self._next_versions:
             rows += await self._new_versions(asked, {(row.route, row.suite) for row in rows}, now)
             self._next_versions = time.monotonic() + _VERSIONS_EVERY
         if rows:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
-        self._looked |= {(one.run.route, one.run.suite.name) for one in found if not one.moved}
+        looked = {(one.run.route, one.run.suite.name) for one in found if not one.moved}
+        self._looked |= looked | {one[:2] for one in unread}
 
-    async def _shown(self, asked: Sequence[tuple[str, str, str]], now: datetime) -> Sequence[BaselineRun]:
-        """The runs of baselines that this process has not looked at yet."""
+    async def _of_each(
+        self, find: Callable[[Connection, Sequence[K]], Sequence[V]], items: Sequence[K]
+    ) -> tuple[list[V], list[K]]:
+        """What is found of all of them; where that fails, of each that it does not fail for, and those it does."""
+        if not items:
+            return [], []
+        try:
+            return list(await self.tools.read(lambda connection: find(connection, items))), []
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                self._tell(items[0], error)
+                return [], [items[0]]
+        found, failed = [], []
+        for item in items:
+            some, none = await self._of_each(find, [item])
+            found += some
+            failed += none
+        return found, failed
+
+    def _tell(self, item: object, error: Exception) -> None:
+        """Say once of a route that it is left out."""
+        told = (str(item), type(error).__name__)
+        if told not in self._told:
+            self._told.add(told)
+            LOG.error("%s: no runs are asked for, what is stored of it cannot be read: %s", item, fault_trace(error))
+
+    async def _shown(
+        self, asked: Sequence[tuple[str, str, str]], now: datetime
+    ) -> tuple[Sequence[BaselineRun], Sequence[tuple[str, str, str]]]:
+        """The runs of baselines that this process has not looked at yet, and those that cannot be read."""
         new = [one for one in asked if one[:2] not in self._looked]
         scorers = self.tools.scorers
-        return await self.tools.read(lambda connection: baseline_runs(connection, new, scorers, now)) if new else ()
+        return await self._of_each(lambda connection, some: baseline_runs(connection, some, scorers, now), new)
 
     async def _new_versions(
         self, asked: Sequence[tuple[str, str, str]], due: Set[tuple[str, str]], now: datetime
@@ -134,7 +179,8 @@ class Executor:
         for name in sorted({suite for _, suite, _ in wanted}):
             with suppress(InputError):  # its runs say so
                 versions[name] = (await asyncio.to_thread(self.tools.suites, name)).sha256
-        return await self.tools.read(lambda connection: new_versions(connection, wanted, versions, now))
+        rows, _ = await self._of_each(lambda connection, some: new_versions(connection, some, versions, now), wanted)
+        return rows
 
     async def _outdated(self, found: Sequence[BaselineRun], now: datetime) -> list[DueRun]:
         """In place of those that this version of the product cannot compare with others, runs that it can."""

@@ -15,13 +15,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from sqlalchemy import Connection
 
 from schemas.base import hash16, iso
+from services.errors import fault_trace
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
 from services.evaluate.triggers import target_name
 from services.monitor import RoutePolicy, cron
@@ -148,6 +149,7 @@ class ScheduleLoop:
     trigger: Trigger = trigger_of
     every: float = 5.0
     _known: dict[tuple[str, str], StoredSchedule] = field(default_factory=dict)
+    _faulty: dict[tuple[str, str], StoredSchedule] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Keep the clock set to the schedules of the monitor file and of the database."""
@@ -161,12 +163,17 @@ class ScheduleLoop:
                     await self._set(clock)
                 except DATABASE_AWAY:
                     LOG.warning("the database does not answer; schedules wait", exc_info=True)
+                except Exception as error:  # the steps beside it are not to blame, and go on
+                    LOG.error("schedules cannot be looked at, and wait: %s", fault_trace(error))
                 await asyncio.sleep(self.every)
         finally:
             clock.shutdown(wait=False)
 
     async def _set(self, clock: Any) -> None:
-        """New schedules begin, and are looked at at once for what was missed; those that are gone end."""
+        """New schedules begin, and are looked at at once for what was missed; those that are gone end.
+
+        One that cannot begin, for example since its time zone is no more, is told once, and waits.
+        """
         planned = await self.tools.transact(self._synced)
         wanted = {(one.route, one.name): one for one in planned if one.enabled}
         for key in self._known.keys() - wanted.keys():
@@ -174,11 +181,25 @@ class ScheduleLoop:
             del self._known[key]
         for key, one in wanted.items():
             if self._known.get(key) != one:
-                clock.add_job(
-                    self.fire, self.trigger(one.cron, one.timezone), [one], id=_job(key), replace_existing=True
-                )
-                self._known[key] = one
-                await self.fire(one)
+                try:
+                    await self._begin(clock, key, one)
+                except DATABASE_AWAY:
+                    raise
+                except Exception as error:
+                    if self._faulty.get(key) != one:
+                        self._faulty[key] = one
+                        LOG.error("schedule %s of %s runs nothing: %s", one.name, one.route, fault_trace(error))
+                else:
+                    self._faulty.pop(key, None)
+
+    async def _begin(self, clock: Any, key: tuple[str, str], one: StoredSchedule) -> None:
+        clock.add_job(self.fire, self.trigger(one.cron, one.timezone), [one], id=_job(key), replace_existing=True)
+        self._known[key] = one
+        try:
+            await self.fire(one)
+        except Exception:
+            self._known.pop(key, None)  # looked at again as if it were new
+            raise
 
     def _synced(self, connection: Connection) -> Sequence[StoredSchedule]:
         now, policy = self.tools.clock(), self.tools.monitor.policy
@@ -245,10 +266,14 @@ def cause_of(planned: StoredSchedule, time: datetime) -> str:
 
 
 def next_fire(planned: StoredSchedule, now: datetime) -> datetime | None:
-    """The fire time that follows, in UTC; None when it is switched off or never comes."""
+    """The fire time that follows, in UTC; None when it is switched off or never comes, as in a zone that is no more."""
     if not planned.enabled:
         return None
-    fire: datetime | None = trigger_of(planned.cron, planned.timezone).get_next_fire_time(None, now)
+    try:
+        trigger = trigger_of(planned.cron, planned.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+    fire: datetime | None = trigger.get_next_fire_time(None, now)
     return None if fire is None else fire.astimezone(UTC)
 
 

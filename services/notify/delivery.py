@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from schemas.alert import Severity
 from schemas.decision import Silence
 from schemas.incident import Incident, covering
+from services.errors import fault_trace
 from services.incident.state import NotificationKind
 from services.notify import delivery_rules
 from services.notify import message as says
@@ -59,7 +60,10 @@ class DeliveryContext:
 
 @dataclass(frozen=True, slots=True)
 class _NextSend:
-    """What is next: one delivery to send, several that a storm's message lists, or some to hold back `until` then."""
+    """What is next: one delivery to send, several that a storm's message lists, or some to hold back `until` then.
+
+    `fault` is why the one cannot be prepared.
+    """
 
     deliveries: tuple[Delivery, ...]
     incidents: tuple[Incident, ...]
@@ -69,6 +73,7 @@ class _NextSend:
     picture: MessagePicture | None = None
     worst: Severity | None = None
     silences: tuple[Silence, ...] = ()
+    fault: str | None = None
 
 
 @dataclass(slots=True)
@@ -118,6 +123,16 @@ class DeliveryRound:
         ]
         if not due:
             return None
+        try:
+            return self._prepared(connection, due, now)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            LOG.error("a notification to receiver %s cannot be prepared: %s", name, fault_trace(error))
+            return _NextSend((due[0],), (), fault=f"a fault of ours: {type(error).__name__}")
+
+    def _prepared(self, connection: Connection, due: Sequence[Delivery], now: datetime) -> _NextSend:
+        name = self.lease.receiver
         known = deliveries.with_message(connection, name, [one.incident for one in due])
         first = due[0]
         if first.incident in known:
@@ -144,6 +159,8 @@ class DeliveryRound:
         return _incidents_of(connection, dict.fromkeys([delivery.incident, *others]))
 
     async def _do(self, job: _NextSend) -> None:
+        if job.fault is not None:
+            raise NotAccepted(job.fault, "message", slow=True)
         until = job.until
         if until is not None:
             await self.world.write(lambda connection: deliveries.hold_back(connection, job.deliveries, until))
@@ -171,7 +188,7 @@ class DeliveryRound:
         (delivery,), told = job.deliveries, job.told
         incident = next((one for one in job.incidents if one.id == delivery.incident), None)
         if incident is None:
-            raise NotAccepted("its incident is not in the database", "message", slow=True)
+            raise NotAccepted("its incident is not in the database, or cannot be read", "message", slow=True)
         given = cast(NotificationKind, delivery.kind)
         kind, loud = delivery_rules.as_heard(given, delivery.mention, delivery.fired, job.worst)
         shown = None
@@ -341,9 +358,17 @@ def _told_how(trouble: NotAccepted) -> str:
 
 
 def _incidents_of(connection: Connection, ids: Sequence[str] | dict[str, None]) -> tuple[Incident, ...]:
-    """The incidents that are still there."""
-    found = (incidents.get(connection, id) for id in ids)
+    """The incidents that are still there, and can be read."""
+    found = (_incident(connection, id) for id in ids)
     return tuple(incident for incident in found if incident is not None)
+
+
+def _incident(connection: Connection, id: str) -> Incident | None:
+    try:
+        return incidents.get(connection, id)
+    except ValueError as error:  # of pydantic and msgspec both
+        LOG.error("incident %s cannot be read: %s", id, fault_trace(error))
+        return None
 
 
 def _silences_of(connection: Connection, shown: Sequence[Incident], now: datetime) -> tuple[Silence, ...]:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
+from services.errors import fault_trace
 from services.notify import delivery_rules
 from services.notify.channel import NotAccepted, Receivers
 from services.notify.delivery import LEASE, DeliveryContext, DeliveryRound, LeaseLost, others_for
@@ -95,8 +96,11 @@ class Sender:
         serving = [self._serve(name) for name in names if name in self._receivers.by_name]
         # All have ended before the first fault is raised: nobody works on under a lease that the next turn renews.
         faults = [fault for fault in await asyncio.gather(*serving, return_exceptions=True) if fault is not None]
-        if faults:
-            raise faults[0]
+        for fault in faults:
+            if not isinstance(fault, Exception) or is_unavailable(fault):
+                raise fault
+            # The lease keeps it alone for a while; the other receivers, and the steps beside, go on.
+            LOG.error("a fault of ours stops what one receiver is sent: %s", fault_trace(fault))
         now = self._clock()
         if self._audited is None or now - self._audited >= self._times.audit:
             self._audited = now
@@ -108,6 +112,8 @@ class Sender:
 
         def look(connection: Connection) -> tuple[UnconfirmedDelivery, ...]:
             deliveries.forget_withdrawn(connection)
+            for incident in deliveries.fail_unreadable(connection, now):
+                LOG.error("incident %s: a notification is sent to nobody: %s", incident, deliveries.UNREADABLE)
             return deliveries.unconfirmed(connection, now - _AUDITED, now - self._times.overdue)
 
         found = await self._transact(look)

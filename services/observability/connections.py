@@ -1,7 +1,7 @@
-"""A server that connections cannot fill: who says nothing makes room, and files are left for broker and database.
+"""A server that connections cannot fill: who says or takes nothing makes room, and files stay for broker and database.
 
-uvicorn waits for ever for the first byte and for the rest of a request, and takes as many connections as the system
-has files; the process's own connections then find none.
+uvicorn waits for ever for the first byte, for the rest of a request and for a client that reads nothing, and takes as
+many connections as the system has files; the process's own connections then find none.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ class ConnectionLimits:
         most: connections in all. each: of them for one address, where a proxy may stand with many behind it.
         head_seconds: within which the head of a request must have come. body_seconds: within which its body must have,
             where nobody who reads it has given up before.
+        write_seconds: within which some of what is sent must be taken. Whoever takes longer for all of it makes room
+            for others.
     """
 
     most: int = MOST
     each: int = MOST // 2
     head_seconds: float = 10.0
     body_seconds: float = 40.0
+    write_seconds: float = 30.0
 
 
 def affordable_limits() -> ConnectionLimits:
@@ -53,7 +56,7 @@ def affordable_limits() -> ConnectionLimits:
 
 
 class OpenConnections:
-    """The connections of a server, and which of them wait for a request, the longest waiting first."""
+    """The connections of a server, and which of them wait for their clients, the longest waiting first."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
@@ -61,7 +64,7 @@ class OpenConnections:
         self._waiting: OrderedDict[GuardedProtocol, None] = OrderedDict()
 
     def admit(self, one: GuardedProtocol) -> bool:
-        """Count a new connection; where there is no room, the one that has waited longest for a request is closed.
+        """Count a new connection; where there is no room, the one that has waited longest for its client is closed.
 
         False when all of them are at work: the new one has to come later.
         """
@@ -82,7 +85,7 @@ class OpenConnections:
             del self._clients[one.address]
 
     def mark(self, one: GuardedProtocol, *, waiting: bool) -> None:
-        """Whether it waits for a request."""
+        """Whether it waits for its client."""
         if not waiting:
             self._waiting.pop(one, None)
         elif one not in self._waiting:
@@ -98,11 +101,14 @@ class GuardedProtocol(H11Protocol):
         self._admitted = False
         self._part: Literal["head", "body"] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
+        self._slow = False
         self.address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it, or send it away."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # to be told of every byte that is not taken
         self.address = self.client[0] if self.client else ""
         self._admitted = self._open.admit(self)
         if self._admitted:
@@ -127,6 +133,17 @@ class GuardedProtocol(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def pause_writing(self) -> None:
+        """Some of what is sent is not taken: wait for that, also where the connection is to be closed after it."""
+        super().pause_writing()
+        if self._untaken is None:
+            self._await_taking()
+
+    def resume_writing(self) -> None:
+        """All of it was taken."""
+        super().resume_writing()
+        self._stop_awaiting()
+
     def drop(self) -> None:
         """Close it at once, for another to have its place."""
         self._forget()
@@ -149,8 +166,32 @@ class GuardedProtocol(H11Protocol):
         limits = self._open.limits
         seconds = limits.head_seconds if part == "head" else limits.body_seconds
         self._timer = None if part is None else self.loop.call_later(seconds, self._end, 408)
+        self._mark()
+
+    def _mark(self) -> None:
         if self._admitted:
-            self._open.mark(self, waiting=part == "head")
+            self._open.mark(self, waiting=self._part == "head" or self._slow)
+
+    def _await_taking(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._untaken = self.loop.call_later(self._open.limits.write_seconds, self._look_at_taking, left)
+
+    def _look_at_taking(self, before: int) -> None:
+        """Nothing was taken: it ends. Some was: it goes on, unless its place is wanted."""
+        if self.transport.get_write_buffer_size() >= before:
+            self.drop()
+            return
+        self._slow = True
+        self._mark()
+        self._await_taking()
+
+    def _stop_awaiting(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+        self._untaken = None
+        if self._slow:
+            self._slow = False
+            self._mark()
 
     def _end(self, status: int) -> None:
         """Close it, with a word where none has been said of this request."""
@@ -161,6 +202,7 @@ class GuardedProtocol(H11Protocol):
 
     def _forget(self) -> None:
         self._expect(None)
+        self._stop_awaiting()
         if self._admitted:
             self._admitted = False
             self._open.leave(self)

@@ -2,7 +2,7 @@
 
 faust stops some streams silently (an agent that died, a consumer thread that hangs); only the lack of progress
 shows it. An idle worker has no lag, a slow one gets something done within its batch, a step that waits for a
-dependency says so: none is stuck.
+dependency says so: none is stuck. Each step is judged by what it gets done itself, whatever the others do.
 The first half is pure; its shell reads positions from faust, ends the process and watches its own loop.
 """
 
@@ -39,18 +39,27 @@ Liveness = Literal["well", "doubtful", "dead"]
 """`doubtful` turns /livez false before the process ends, so that probes see why."""
 
 
-class Progress:
-    """Counts what the steps of a process get done within a batch: an exchange scored, a route stepped, a record sent.
+Held = tuple[str, int, str]
+"""Topic, partition, and the consumer group that reads it here: a process may read one partition for several steps."""
 
-    Any thread may tick. A tick that another thread overwrites is no loss: only whether the count changes matters.
+
+@dataclass(frozen=True, slots=True)
+class StepWork:
+    """What a step is at.
+
+    Attributes:
+        count: changes with everything that it gets done within a batch. busy: it has a batch in hand.
+        excused: it waits for a dependency, and says so; that has a limit of its own.
+        waits_turn: what it does waits for a thread that others use; then their moves are in its count.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
+    count: int = 0
+    busy: bool = False
+    excused: bool = False
+    waits_turn: bool = False
 
-    def tick(self) -> None:
-        """A piece of work is done."""
-        self.count += 1
+
+_UNKNOWN: Final = {"": StepWork()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +71,16 @@ class PartitionPosition:
         end: one past the last record.
         pending: there is something to do: records unacknowledged or not yet fetched. An end that only a
             transaction's marker moved is none.
-        excused: the step waits for a dependency, which has a limit of its own.
-        busy: the step has a batch in hand. behind: it has none, and another step that the same consumer feeds has:
-            one whose queue is full keeps all others from being fed.
+        steps: those that have to be done with its records before they are committed; not known: one that is idle.
+        behind: it was not fed while a step of other topics of the same consumer has a batch in hand: one whose queue
+            is full keeps all others from being fed.
         fault: what is wrong with the partition itself, in one line.
     """
 
     committed: int | None
     end: int
     pending: bool
-    excused: bool = False
-    busy: bool = False
+    steps: Mapping[str, StepWork] = field(default_factory=dict)
     behind: bool = False
     fault: str | None = None
 
@@ -84,23 +92,25 @@ class PartitionPosition:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the shell saw. While `joining` the partitions mean nothing; `reachable` is the broker.
+    """What the shell saw. While `joining` the partitions mean nothing; `reachable` is the broker."""
 
-    `progress` is the count of what was done within batches.
-    """
-
-    partitions: Mapping[Place, PartitionPosition] = field(default_factory=dict)
+    partitions: Mapping[Held, PartitionPosition] = field(default_factory=dict)
     joining: bool = False
     reachable: bool = True
-    progress: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionProgress:
-    """A partition with lag: where its commit position stood, and for how many seconds it was seen to stand."""
+    """A partition with lag: where its commit position stood, and each of its steps: its count, and seconds it stood."""
 
     committed: int | None
-    seconds: float
+    counts: Mapping[str, int]
+    stood: Mapping[str, float]
+
+    @property
+    def worst(self) -> tuple[float, str]:
+        """For how many seconds a step of it was seen to stand, and which."""
+        return max(((seconds, step) for step, seconds in self.stood.items()), default=(0.0, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +118,30 @@ class WatchdogState:
     """The watchdog's state."""
 
     looked: float | None = None
-    marks: Mapping[Place, PartitionProgress] = field(default_factory=dict)
+    marks: Mapping[Held, PartitionProgress] = field(default_factory=dict)
     joining: float = 0.0
-    progress: int = 0
 
     @property
     def stalled(self) -> float:
         """Seconds for which the worst partition has not moved."""
-        return max((mark.seconds for mark in self.marks.values()), default=0.0)
+        return max((mark.worst[0] for mark in self.marks.values()), default=0.0)
 
 
 def observe(watch: WatchdogState, seen: Observation, now: float) -> tuple[WatchdogState, Liveness]:
     """One look. A pause of the process itself (a suspended machine) counts as one look's time, not as a stall.
 
-    Slow is not stuck: whatever gets done within a batch ends the count of its step. While another step that shares
-    the consumer has a batch in hand the count stops, and so it does during a rebalance, which does not reset it: a
-    stream that stands still between frequent rebalances is dead.
+    Slow is not stuck: whatever a step gets done within a batch ends its count. The count of one that is not fed stops
+    while another step that shares the consumer has a batch in hand, and so does every count during a rebalance, which
+    does not reset it: a stream that stands still between frequent rebalances is dead.
     """
     passed = 0.0 if watch.looked is None else min(max(now - watch.looked, 0.0), _LONGEST_LOOK)
     if seen.joining:
-        after = WatchdogState(now, watch.marks, watch.joining + passed if seen.reachable else 0.0, seen.progress)
+        after = WatchdogState(now, watch.marks, watch.joining + passed if seen.reachable else 0.0)
     else:
-        moved = seen.progress != watch.progress
         marks = {
-            place: _progress(watch.marks.get(place), one, passed, moved=moved)
-            for place, one in seen.partitions.items()
-            if one.pending and not one.excused
+            held: _progress(watch.marks.get(held), one, passed) for held, one in seen.partitions.items() if one.pending
         }
-        after = WatchdogState(now, marks, progress=seen.progress)
+        after = WatchdogState(now, marks)
     return after, _liveness(after)
 
 
@@ -159,17 +165,27 @@ def consumption_fault(watch: WatchdogState, seen: Observation) -> str | None:
 
 
 def _stands_still(watch: WatchdogState) -> str:
-    (topic, partition), mark = max(watch.marks.items(), key=lambda item: item[1].seconds)
+    (topic, partition, _), mark = max(watch.marks.items(), key=lambda item: item[1].worst)
     at = "the start" if mark.committed is None else mark.committed
-    return f"{topic}[{partition}] has lag and has stood at {at} for {mark.seconds:.0f} s"
+    seconds, step = mark.worst
+    of = f" of step {step}" if step else ""
+    return f"{topic}[{partition}]{of} has lag and has stood at {at} for {seconds:.0f} s"
 
 
-def _progress(
-    before: PartitionProgress | None, one: PartitionPosition, passed: float, *, moved: bool
-) -> PartitionProgress:
-    if before is None or before.committed != one.committed or (one.busy and moved):
-        return PartitionProgress(one.committed, 0.0)
-    return PartitionProgress(one.committed, before.seconds + (0.0 if one.behind else passed))
+def _progress(before: PartitionProgress | None, one: PartitionPosition, passed: float) -> PartitionProgress:
+    steps = one.steps or _UNKNOWN
+    busy = any(step.busy for step in steps.values())
+    stood = {}
+    for name, step in steps.items():
+        seconds = before.stood.get(name, 0.0) if before is not None and before.committed == one.committed else None
+        moved = before is not None and before.counts.get(name, step.count) != step.count
+        if seconds is None or step.excused or (step.busy and moved):
+            stood[name] = 0.0
+        elif step.busy or not (busy or one.behind or (step.waits_turn and moved)):
+            stood[name] = seconds + passed
+        else:  # whoever has a batch in hand, or is ahead of it, is why it does not move
+            stood[name] = seconds
+    return PartitionProgress(one.committed, {name: step.count for name, step in steps.items()}, stood)
 
 
 def _liveness(watch: WatchdogState) -> Liveness:
@@ -192,24 +208,20 @@ class FaustPositions:
 
     Args:
         apps: the running apps.
-        waiting: topics whose step waits for a dependency now.
+        work: consumer group -> topic -> step -> what it is at, of the steps that the group feeds.
         ends: the broker's own word on the ends of partitions, where it can be trusted; a consumer whose fetcher
             hangs knows of no new records. Without it the consumer's highwater marks are taken.
         reachable: whether the broker can be reached, as the health check last saw.
-        busy: topics whose step has a batch in hand now. progress: counts what is done within batches.
     """
 
     def __init__(
         self,
         apps: Callable[[], Collection[Any]],
-        waiting: Callable[[], Collection[str]] = tuple,
+        work: Callable[[str], Mapping[str, Mapping[str, StepWork]]] = lambda _: {},
         ends: Callable[[Collection[Any]], Awaitable[Mapping[Any, int]]] | None = None,
         reachable: Callable[[], bool] = lambda: True,
-        busy: Callable[[], Collection[str]] = tuple,
-        progress: Progress | None = None,
     ) -> None:
-        self._apps, self._waiting, self._ends, self._reachable = apps, waiting, ends, reachable
-        self._busy, self._progress = busy, progress or Progress()
+        self._apps, self._work, self._ends, self._reachable = apps, work, ends, reachable
         self._rewound: dict[tuple[int, int, Any], int] = {}
 
     async def read(self) -> Observation:
@@ -219,13 +231,13 @@ class FaustPositions:
         """
         apps, reachable = self._apps(), self._reachable()
         if not reachable or not apps or any(joining(app) for app in apps):
-            return Observation(joining=True, reachable=reachable, progress=self._progress.count)
-        found: dict[Place, PartitionPosition] = {}
+            return Observation(joining=True, reachable=reachable)
+        found: dict[Held, PartitionPosition] = {}
         for app in apps:
             found.update(await self._of_app(app))
-        return Observation(found, progress=self._progress.count)
+        return Observation(found)
 
-    async def _of_app(self, app: Any) -> dict[Place, PartitionPosition]:
+    async def _of_app(self, app: Any) -> dict[Held, PartitionPosition]:
         consumer = app.consumer
         assigned = consumer.assignment()
         ends: Mapping[Any, int] = {}
@@ -234,9 +246,9 @@ class FaustPositions:
                 async with asyncio.timeout(_PATIENCE / 2):
                     ends = await self._ends(assigned)
         unacknowledged = {message.tp for message in tuple(consumer.unacked)}
-        waiting = self._waiting()
-        busy = set(self._busy())
-        any_busy = any(tp.topic in busy for tp in assigned)
+        group = str(app.conf.id)
+        work = self._work(group)
+        any_busy = any(step.busy for steps in work.values() for step in steps.values())
         found = {}
         for tp in assigned:
             end = max(ends.get(tp, 0), consumer.highwater(tp) or 0)
@@ -245,9 +257,10 @@ class FaustPositions:
             position = await _position(consumer, tp)
             pending = behind and (tp in unacknowledged or position is None or position < end)
             fault = self._recreated(consumer, tp, position, ends.get(tp), app.consumer_generation_id)
-            own = tp.topic in busy
-            found[(tp.topic, tp.partition)] = PartitionPosition(
-                committed, end, pending, tp.topic in waiting, own, any_busy and not own, fault
+            # What was fed and is not taken waits for nobody else.
+            starved = any_busy and tp not in unacknowledged
+            found[(tp.topic, tp.partition, group)] = PartitionPosition(
+                committed, end, pending, work.get(tp.topic, {}), starved, fault
             )
         return found
 
@@ -286,6 +299,14 @@ async def _position(consumer: Any, tp: Any) -> int | None:
     return position
 
 
+def _lags(seen: Observation) -> dict[Place, int]:
+    """Of a partition that is read for several steps the longest."""
+    lags: dict[Place, int] = {}
+    for (topic, partition, _), one in seen.partitions.items():
+        lags[(topic, partition)] = max(one.lag, lags.get((topic, partition), 0))
+    return lags
+
+
 class Watchdog:
     """Looks every two seconds, from a task; a thread ends the process when that task is not run any more.
 
@@ -293,7 +314,7 @@ class Watchdog:
         die: ends the process.
         every: seconds between looks.
         hung_after: seconds after which an event loop that does not run this any more ends the process.
-        progress: counts what is done within batches.
+        moves: changes with what the process gets done, also in threads beside the loop.
     """
 
     def __init__(
@@ -306,10 +327,10 @@ class Watchdog:
         clock: Callable[[], float] = time.monotonic,
         every: float = EVERY,
         hung_after: float = DEAD_AFTER + _PATIENCE,
-        progress: Progress | None = None,
+        moves: Callable[[], int] = lambda: 0,
     ) -> None:
         self._positions, self._meters, self._log = positions, meters, log
-        self._progress = progress or Progress()
+        self._done = moves
         self._die, self._clock, self._every, self._hung_after = die, clock, every, hung_after
         self._watch, self._seen = WatchdogState(), Observation(joining=True)
         self._beats = 0
@@ -344,7 +365,7 @@ class Watchdog:
             self._log.warning("positions cannot be read", error=type(error).__name__)
         self._watch, liveness = observe(self._watch, self._seen, self._clock())
         if not self._seen.joining:
-            self._meters.lag({place: one.lag for place, one in self._seen.partitions.items()})
+            self._meters.lag(_lags(self._seen))
         self._meters.watched(self._watch.stalled)
         if liveness == "dead":
             self._log.critical("stuck: ending the process", reason=self.reason())
@@ -352,7 +373,7 @@ class Watchdog:
 
     def _moves(self) -> tuple[int, int]:
         """What changes while the loop runs, or a thread beside it gets something done."""
-        return self._beats, self._progress.count
+        return self._beats, self._done()
 
     def _watch_loop(self) -> None:
         """Counts its own ticks without a beat of the loop, so that a suspended process is not taken for a hung one."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from services.offload import Offload
+from services.offload import WorkThread
 from services.ports import Clock
 from services.store.engine import Database
 from services.store.retention import RULES, RetentionRule, SweepContext
@@ -31,7 +31,7 @@ class RetentionTimer:
     """
 
     database: Database
-    thread: Offload
+    thread: WorkThread
     bound: RouteBound = ANY_NUMBER
     clock: Clock = lambda: datetime.now(UTC)
     rows: int = ROWS_AT_ONCE

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-import msgspec
 from sqlalchemy import (
     Connection,
     Index,
@@ -27,6 +26,7 @@ from sqlmodel import Field
 from schemas.alert import Severity, rank
 from services.store import pictures
 from services.store.dialect import insert_new
+from services.store.outbox_content import OutboxContent, content_of
 from services.store.receiver_leases import ReceiverRow
 from services.store.tables import Base, UtcDateTime, table
 
@@ -92,6 +92,7 @@ JOINED: Final = "joined"
 TOLD: Final = "told"
 """Of the one row that stands for all that was told of an incident long ago: derived again, it is not sent again."""
 _OUTBOX = table(OutboxRow)
+UNREADABLE: Final = "what is stored of it cannot be read; its incident's page shows what happened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,14 +273,16 @@ def forget_withdrawn(connection: Connection) -> None:
 def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
     """The first of each incident that the receiver has not got, oldest first: the later ones have to wait for it.
 
-    What opens an incident comes before all else of it, and at one time the lesser severity first.
+    What opens an incident comes before all else of it, and at one time the lesser severity first. What cannot be read
+    is left out: `fail_unreadable` ends it.
     """
     one, of = _DELIVERIES.c, _OUTBOX.c
     of_it = (of.kind, of.payload, of.silence, of.created.label("event_time"))
     columns = (one.notification, one.receiver, one.incident, *of_it)
     query = select(*columns, one.created, one.attempts, one.next_attempt, one.instead_of)
     query = query.join(_OUTBOX, of.id == one.notification).where(one.receiver == receiver, one.state == PENDING)
-    found = sorted((_delivery(row) for row in connection.execute(query)), key=_order)
+    read = (_delivery(row) for row in connection.execute(query))
+    found = sorted((one for one in read if one is not None), key=_order)
     first: dict[str, Delivery] = {}
     for delivery in found:
         first.setdefault(delivery.incident, delivery)
@@ -315,14 +318,15 @@ def worst_told(connection: Connection, receiver: str, incident: str) -> Severity
     one, of = _DELIVERIES.c, _OUTBOX.c
     query = select(of.payload, of.kind).join(_DELIVERIES, one.notification == of.id)
     rows = connection.execute(query.where(*_of(receiver, incident), one.state == SENT))
-    told = (_severity_told(msgspec.json.decode(row.payload), row.kind) for row in rows)
+    told = (_severity_told(content_of(row.payload), row.kind) for row in rows)
     return max((severity for severity in told if severity is not None), key=rank, default=None)
 
 
-def _severity_told(payload: Any, kind: str) -> Severity | None:
+def _severity_told(content: OutboxContent | None, kind: str) -> Severity | None:
     """Of the alert that it told of; one of before does not say, and was loud when it raised what was told."""
-    found: Severity | None = payload.get("fired")
-    return payload["severity"] if found is None and kind != "update" else found
+    if content is None:
+        return None
+    return content.severity if content.fired is None and kind != "update" else content.fired
 
 
 def sharing_message(connection: Connection, receiver: str, place: MessagePlace) -> tuple[str, ...]:
@@ -390,6 +394,19 @@ def give_up(connection: Connection, receiver: str, before: datetime, error: str,
     return len(notifications)
 
 
+def fail_unreadable(connection: Connection, now: datetime) -> tuple[str, ...]:
+    """Fail what waits and cannot be read, for all receivers; the incidents of which that was to tell."""
+    one, of = _DELIVERIES.c, _OUTBOX.c
+    query = select(of.id, of.incident, of.payload).where(of.state.in_((PENDING, KEPT))).order_by(of.created, of.id)
+    lost = [row for row in connection.execute(query) if content_of(row.payload) is None]
+    for row in lost:
+        mine = (one.notification == row.id, one.state == PENDING)
+        connection.execute(update(_DELIVERIES).where(*mine).values(state=FAILED, error=UNREADABLE))
+        _settle(connection, row.id, now)
+        connection.execute(update(_OUTBOX).where(of.id == row.id).values(state=FAILED, error=UNREADABLE))
+    return tuple(row.incident for row in lost)
+
+
 def _settle(connection: Connection, notification: str, now: datetime) -> None:
     """Close the notification in the outbox when no receiver waits for it: `failed` if one has not got it."""
     one = _DELIVERIES.c
@@ -437,23 +454,25 @@ def _order(delivery: Delivery) -> tuple[bool, datetime, int, str]:
     return delivery.kind != "post", delivery.event_time, rank(delivery.severity), delivery.notification
 
 
-def _delivery(row: Any) -> Delivery:
-    payload = msgspec.json.decode(row.payload)
+def _delivery(row: Any) -> Delivery | None:
+    content = content_of(row.payload)
+    if content is None:
+        return None
     return Delivery(
         notification=row.notification,
         receiver=row.receiver,
         incident=row.incident,
         kind=row.kind,
-        severity=payload["severity"],
-        mention=payload["mention"],
-        text=payload["text"],
+        severity=content.severity,
+        mention=content.mention,
+        text=content.text,
         event_time=row.event_time,
         created=row.created,
         attempts=row.attempts,
         next_attempt=row.next_attempt,
         instead_of=row.instead_of,
-        fired=payload.get("fired"),
-        quiet=row.silence is not None and payload.get("fired") is None,
+        fired=content.fired,
+        quiet=row.silence is not None and content.fired is None,
     )
 
 

@@ -32,6 +32,15 @@ from sqlalchemy.exc import DBAPIError
 
 BUSY_MS: Final = 10_000
 CONNECT_SECONDS: Final = 10
+# A connection that the network dropped without a word is given up within 30 s, well before a step counts as standing
+# still: idle ones and those that wait for an answer are asked for a sign of life, what is sent has to be confirmed.
+_SIGNS_OF_LIFE: Final = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 READ_ONLY: Final = "keelwatch_read_only"
 # WAL lets readers go on while the one writer works; with NORMAL a power cut may lose the last transactions, whose
 # input is then unacknowledged or delivered again, but never damages the file. secure_delete overwrites what is
@@ -75,8 +84,14 @@ def engine_arguments(url: URL) -> dict[str, Any]:
     return {
         "isolation_level": "READ COMMITTED",
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": CONNECT_SECONDS},
+        "connect_args": server_options(url),
     }
+
+
+def server_options(url: URL, connect_seconds: int = CONNECT_SECONDS) -> dict[str, int]:
+    """How long a server is waited for, and how it is noticed that a connection is gone; the URL has the last word."""
+    given = {"connect_timeout": connect_seconds, **_SIGNS_OF_LIFE}
+    return {name: value for name, value in given.items() if name not in url.query}
 
 
 def prepare(engine: Engine) -> None:

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-import msgspec
 from sqlalchemy import Connection, Index, Select, Text, delete, exists, func, select, update
 from sqlmodel import Field
 
@@ -21,6 +20,7 @@ from services.store import audit_log, decisions
 from services.store.decisions import DecisionFilter
 from services.store.deliveries import FAILED, KEPT, PASSED, PENDING, SENT, DeliveryRow, OutboxRow
 from services.store.dialect import upsert
+from services.store.outbox_content import content_of
 from services.store.tables import Base, UtcDateTime, table
 
 MOST_KEPT_SHOWN: Final = 50
@@ -144,10 +144,10 @@ def kept_by(connection: Connection, ids: Collection[str]) -> dict[str, tuple[Kep
     query = select(some).where(some.c.place <= MOST_KEPT_SHOWN).order_by(some.c.created, some.c.incident)
     found: dict[str, tuple[KeptNotification, ...]] = {}
     for row in connection.execute(query):
-        payload = msgspec.json.decode(row.payload)
-        if payload.get("fired") is not None:
+        content = content_of(row.payload)
+        if content is not None and content.fired is not None:
             state = _KEPT_STATES.get(row.state, "told")
-            kept = KeptNotification(row.incident, payload["text"], row.created, state)
+            kept = KeptNotification(row.incident, content.text, row.created, state)
             found[row.silence] = (*found.get(row.silence, ()), kept)
     return found
 
@@ -173,17 +173,20 @@ class OutboxEntry:
 
 
 def unsettled(connection: Connection) -> tuple[OutboxEntry, ...]:
-    """All notifications of the incidents of which any waits to be sent or is kept, oldest first."""
+    """All notifications that can be read of the incidents of which any waits to be sent or is kept, oldest first."""
     open_ones = select(_OUTBOX.c.incident).where(_OUTBOX.c.state.in_((PENDING, KEPT)))
     one = _OUTBOX.c
     heard = exists().where(_DELIVERIES.c.notification == one.id, _DELIVERIES.c.state.in_((SENT, FAILED)))
     columns = (one.id, one.route, one.incident, one.state, one.created, one.payload, one.silence, heard.label("heard"))
     query = select(*columns).where(one.incident.in_(open_ones)).order_by(one.created, one.id)
-    return tuple(_entry(row) for row in connection.execute(query))
+    entries = (_entry(row) for row in connection.execute(query))
+    return tuple(one for one in entries if one is not None)
 
 
-def _entry(row: Any) -> OutboxEntry:
-    payload = msgspec.json.decode(row.payload)
+def _entry(row: Any) -> OutboxEntry | None:
+    content = content_of(row.payload)
+    if content is None:
+        return None
     heard = row.heard or row.state in (SENT, FAILED)
     return OutboxEntry(
         row.id,
@@ -191,8 +194,8 @@ def _entry(row: Any) -> OutboxEntry:
         row.incident,
         row.state,
         row.created,
-        payload.get("fingerprint"),
-        payload.get("fired"),
+        content.fingerprint,
+        content.fired,
         heard,
         row.silence,
     )

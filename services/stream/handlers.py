@@ -39,7 +39,7 @@ from services.ingest.routing import ROUTE_HEADER, Carriage, RouteRule
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.monitor.route_limit import RouteLimit
-from services.offload import Offload
+from services.offload import WorkThread
 from services.ports import Clock, Received
 from services.score.core import ScoredBatch
 from services.score.samples import sample_blocks
@@ -95,7 +95,7 @@ class ScoreHandler(_Stateless):
     def __init__(
         self,
         score: Callable[[Sequence[Received]], ScoredBatch],
-        cpu: Offload,
+        cpu: WorkThread,
         cluster: Callable[[], Awaitable[str]],
         limit: RouteLimit | None = None,
         clock: Clock = lambda: datetime.now(UTC),

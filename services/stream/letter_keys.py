@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from schemas.dead_letter import DeadLetter
 from schemas.topics import EXCHANGES
-from services.offload import Offload
+from services.offload import WorkThread
 from services.ports import Clock
 from services.store import secret_keys
 from services.store.engine import Database, is_unavailable
@@ -52,7 +52,7 @@ class DatabaseKeys:
     the database is away the one goes on that was known of the day.
     """
 
-    def __init__(self, database: Database, thread: Offload, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, database: Database, thread: WorkThread, clock: Clock = lambda: datetime.now(UTC)) -> None:
         """`thread` is where the database is asked; `clock` is our own."""
         self._database, self._thread, self._clock = database, thread, clock
         self._known: dict[date, LetterKey] = {}

@@ -19,13 +19,13 @@ from services.flow import topics_of
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, open_log
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import FaustPositions, Progress, Watchdog, joining
-from services.offload import running
-from services.store import write_probes
+from services.observability.watchdog import FaustPositions, StepWork, Watchdog, joining
+from services.offload import ProcessProgress, running
+from services.store import dialect, write_probes
 from services.store.engine import is_locked, parse_url
 from services.stream.broker import HOST, Broker
 from services.stream.clients import KeptClients
-from services.stream.consumer_groups import PartitionOwners, groups_of
+from services.stream.consumer_groups import UP_GROUP, PartitionOwners, groups_of
 from services.stream.faust_app import rejoin
 from services.stream.producer import SendCheck
 
@@ -90,7 +90,7 @@ class DatabaseCheck:
     ) -> None:
         """`name` is the process's own; a lock that another transaction holds is waited for `patience` seconds."""
         parsed = parse_url(url)
-        waits = {"timeout": 1} if parsed.drivername == "sqlite" else {"connect_timeout": _CONNECT_SECONDS}
+        waits = {"timeout": 1} if parsed.drivername == "sqlite" else dialect.server_options(parsed, _CONNECT_SECONDS)
         self._engine = create_engine(parsed, pool_size=1, pool_pre_ping=True, connect_args=waits)
         self._name, self._clock, self._patience = f"{name}/{os.getpid()}", clock, patience
         self._wrote = clock()
@@ -135,7 +135,7 @@ class StreamProcess(Protocol):
 
     @property
     def steps(self) -> Sequence[Any]:
-        """The steps: `handler.name`, `waiting_since` and `busy` of each."""
+        """The steps: `handler.name`, `waiting_since` and `work` of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class HealthConfig:
     checks: Mapping[str, Check] = field(default_factory=dict)
     meters: StreamMeters = field(default_factory=StreamMeters)
     sends: SendCheck = field(default_factory=SendCheck)
-    progress: Progress = field(default_factory=Progress)
+    progress: ProcessProgress = field(default_factory=ProcessProgress)
     log: Log = field(default_factory=open_log)
 
 
@@ -190,13 +190,11 @@ async def health_running(config: HealthConfig, process: StreamProcess) -> AsyncI
     health: HealthProbes
     positions = FaustPositions(
         lambda: process.apps,
-        lambda: _waiting(process),
+        lambda group: _work(process, group),
         ends.of,
         reachable=lambda: health.well("broker"),
-        busy=lambda: _busy(process),
-        progress=config.progress,
     )
-    watchdog = Watchdog(positions, config.meters, config.log, progress=config.progress)
+    watchdog = Watchdog(positions, config.meters, config.log, moves=config.progress.done)
     checks["consumed"] = watchdog.consumes
     health = HealthProbes(checks, watchdog.reason, config.meters)
     async with AsyncExitStack() as stack:
@@ -252,14 +250,15 @@ def _app(config: HealthConfig, health: HealthProbes) -> FastAPI:
     return app
 
 
-def _waiting(process: StreamProcess) -> set[str]:
-    """Topics whose step waits for a dependency; that has a limit of its own."""
-    return {topic for step in process.steps if step.waiting_since is not None for topic in topics_of(step.handler.name)}
-
-
-def _busy(process: StreamProcess) -> set[str]:
-    """Topics whose step has a batch in hand."""
-    return {topic for step in process.steps if step.busy for topic in topics_of(step.handler.name)}
+def _work(process: StreamProcess, group: str) -> dict[str, dict[str, StepWork]]:
+    """Topic -> step -> what it is at, of the steps that this consumer group feeds."""
+    found: dict[str, dict[str, StepWork]] = {}
+    for step in process.steps:
+        name = step.handler.name
+        if group in (UP_GROUP, f"keelwatch.{name}"):
+            for topic in topics_of(name):
+                found.setdefault(topic, {})[name] = step.work
+    return found
 
 
 def _deal_anew(process: StreamProcess, group: str) -> bool:

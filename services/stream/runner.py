@@ -187,7 +187,7 @@ class StreamRunner:
             lambda: app.consumer_generation_id,
             limits=self._job.limits,
             meters=self._job.meters,
-            progress=self._job.health.progress if self._job.health else None,
+            progress=self._job.health.progress.of(handler.name) if self._job.health else None,
             die=self._job.die,
         )
 

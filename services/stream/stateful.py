@@ -18,7 +18,7 @@ from services.detect import serialization
 from services.detect.serialization import Detectors
 from services.detect.state import DetectState
 from services.failpoints import reach
-from services.offload import Offload
+from services.offload import WorkThread
 from services.store import baselines, parks, step_states
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
@@ -116,8 +116,8 @@ Repeated = Callable[[S, S, Sequence[Record]], int]
 class Threads:
     """Where blocking work goes: one thread for CPU, one for the database."""
 
-    cpu: Offload
-    database: Offload
+    cpu: WorkThread
+    database: WorkThread
 
 
 @dataclass(frozen=True, slots=True)

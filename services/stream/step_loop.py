@@ -20,7 +20,8 @@ from typing import Any, Final, Protocol, TypeVar
 from schemas.topics import SCORES
 from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import EXIT_FAILED, Progress
+from services.observability.watchdog import EXIT_FAILED, StepWork
+from services.offload import Progress
 from services.store.engine import Conflict
 from services.stream.clients import fault_text, is_dependency
 from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage, kafka_time
@@ -105,11 +106,19 @@ class StepLoop:
         self._bytes = 0
         self._ending = asyncio.Event()
         self._stopped = False
+        self._in_hand = False
 
     @property
     def busy(self) -> bool:
-        """Whether it has work in hand."""
-        return self._lock.locked()
+        """Whether it has work in hand. To look whether anything is to be taken up again is none yet."""
+        return self._in_hand
+
+    @property
+    def work(self) -> StepWork:
+        """What it is at. An attempt that hangs beyond the patience with a dependency waits for nothing any more."""
+        since = self.waiting_since
+        waits = since is not None and time.monotonic() - since < self._limits.patience
+        return StepWork(self._progress.count, self.busy, waits, self._progress.waits_turn)
 
     @property
     def pending(self) -> int:
@@ -145,7 +154,10 @@ class StepLoop:
             async with self._lock:
                 if not self._stopped:
                     self._renew()
-                    await work()
+                    try:
+                        await work()
+                    finally:
+                        self._in_hand = False
         except _Stale:
             return
         except Exception as error:
@@ -178,6 +190,7 @@ class StepLoop:
         mine = [event for event in events if event.message.generation_id == self._mine]
         if not mine:
             return
+        self._in_hand = True
         begin = time.monotonic()
         await self._handle(mine)
         self.taken += len(mine)
@@ -193,12 +206,14 @@ class StepLoop:
         messages = [message_of(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
+        self._progress.tick()
         await self._deliver(handled)
 
     async def _resume(self) -> None:
         """Take up some of what waits of a route that failed, when it is to be tried again."""
         handled = await self._patiently(self.handler.resume)
         if handled is not None:
+            self._in_hand = True
             await self._deliver(handled)
             await self._settle()
 
@@ -233,6 +248,7 @@ class StepLoop:
 
     async def _settle(self) -> None:
         """Save, then acknowledge in order, unless the group was dealt anew in between."""
+        self._in_hand = True
         for _ in range(_CONFLICTS):
             try:
                 with self._meters.stage(self.handler.name, "snapshot"):
@@ -278,7 +294,6 @@ class StepLoop:
                 self._count_patience(error)
             else:
                 self.waiting_since = None
-                self._progress.tick()
                 return result
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

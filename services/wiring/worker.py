@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -16,8 +16,7 @@ from services.api.auth.authorization import check_host
 from services.monitor import Monitor
 from services.monitor.route_limit import RouteLimit
 from services.observability.health import Check, HealthProbes
-from services.observability.watchdog import Progress
-from services.offload import Offload
+from services.offload import Offload, ProcessProgress
 from services.ports import Publish
 from services.record.blind_watch import BlindWatch
 from services.record.provider_watch import ProviderWatch
@@ -65,7 +64,7 @@ class WorkerProcess:
     port: int | None
     registry: CollectorRegistry
     say: Callable[[str], None]
-    progress: Progress = field(default_factory=Progress)
+    progress: ProcessProgress = field(default_factory=ProcessProgress)
 
     @property
     def instance(self) -> str:
@@ -102,21 +101,19 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
     """
     names = process.names
     with ExitStack() as stack:
-        threads = Threads(Offload("cpu"), Offload("database"))
-        stack.callback(threads.cpu.close)
-        stack.callback(threads.database.close)
+        cpu, database_thread = (stack.enter_context(closing(Offload(name))) for name in ("cpu", "database"))
+        threads = Threads(cpu, database_thread)
         database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
         known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
         limit = route_limit(watched, database)
 
-        keys = None if database is None else DatabaseKeys(database, threads.database)
-        seal = FollowedKeys(process.broker).seal if keys is None else keys.seal
+        keys = None if database is None else DatabaseKeys(database, database_thread)
+        maker = _ToolMaker(settings, watched, limit, database, cpu, database_thread, process)
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            tools = _Tools(settings, watched, limit, database, threads, cluster, process.progress.tick, seal)
-            return [_handler(name, tools) for name in streamed]
+            return [_handler(name, maker.tools(name, cluster)) for name in streamed]
 
         companions: list[Companion] = []
         if database is not None and "record" in names:
@@ -124,7 +121,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         if database is not None and "score" in names:
             companions.append(following_routes(limit, database, threads))
         if database is not None and "evaluate" in names:
-            companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+            companions.append(evaluation_companion(watched, database, database_thread, process.instance))
             companions.append(coverage_companion(settings, watched, database))
         if database is not None and "record" in names:
             companions.append(audit_companion(watched, database))
@@ -156,6 +153,26 @@ class _Tools:
     cluster: AskClusterId
     tick: Callable[[], object]
     seal: Seal
+
+
+@dataclass(frozen=True, slots=True)
+class _ToolMaker:
+    """What the steps of a process share; each counts its own progress, also in the threads."""
+
+    settings: Settings
+    watched: Monitor
+    limit: RouteLimit
+    database: Database | None
+    cpu: Offload
+    database_thread: Offload
+    process: WorkerProcess
+
+    def tools(self, step: str, cluster: AskClusterId) -> _Tools:
+        """What the handler of a step is made of."""
+        progress, database = self.process.progress.of(step), self.database
+        own = Threads(self.cpu.of(progress), self.database_thread.of(progress))
+        keys = FollowedKeys(self.process.broker) if database is None else DatabaseKeys(database, own.database)
+        return _Tools(self.settings, self.watched, self.limit, database, own, cluster, progress.tick, keys.seal)
 
 
 def _handler(name: str, given: _Tools) -> Handler:

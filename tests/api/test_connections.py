@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Final
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
 from services.api.http import body as bodies
 from services.api.http.body import BodyBudget, read_body
@@ -184,6 +185,72 @@ def test_whoever_works_keeps_its_place_and_whoever_waits_makes_room() -> None:
             assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
 
     on_server(ConnectionLimits(most=2, each=2, head_seconds=20), story, app)
+
+
+BIG: Final = 32 * 1024 * 1024  # more than the system keeps for a client
+ASK_BIG: Final = b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+def big() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/big")
+    async def answer() -> Response:
+        return Response(b"x" * BIG)
+
+    @app.get("/livez")
+    async def alive() -> int:
+        return 1
+
+    return app
+
+
+async def has_room(clients: Clients, port: int) -> bool:
+    reader, _ = await clients.opened(port, GET)
+    try:
+        return (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    except ConnectionResetError:
+        return False
+
+
+@pytest.mark.parametrize("asked", [ASK_BIG, ASK_BIG.replace(b"\n\r", b"\nconnection: close\r\n\r"), ASK_BIG * 20])
+def test_a_client_that_reads_nothing_loses_its_place(asked: bytes) -> None:
+    """Also one that asks on and on, and one whose connection was to be closed after the answer."""
+
+    async def story(clients: Clients, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as silent:
+            silent.sendall(asked)
+            await asyncio.sleep(0.1)
+            while not await has_room(clients, port):
+                await asyncio.sleep(0.05)
+
+    on_server(ConnectionLimits(most=1, each=1, head_seconds=600, write_seconds=0.5), story, big())
+
+
+def test_a_client_that_reads_slowly_is_waited_for_until_its_place_is_wanted() -> None:
+    async def story(clients: Clients, port: int) -> None:
+        reader, _ = await clients.opened(port, ASK_BIG)
+        taken = 0
+        while taken < BIG:
+            taken += len(await reader.read(512 * 1024))
+            await asyncio.sleep(0.02)
+        reader, _ = await clients.opened(port, ASK_BIG)
+        given_up = False
+
+        async def read() -> None:
+            nonlocal given_up
+            with contextlib.suppress(ConnectionResetError):
+                while await reader.read(128 * 1024):
+                    await asyncio.sleep(0.02)
+            given_up = True
+
+        reading = asyncio.create_task(read())
+        while not await has_room(clients, port):
+            await asyncio.sleep(0.05)
+        await reading
+        assert given_up
+
+    on_server(ConnectionLimits(most=1, each=1, head_seconds=600, write_seconds=0.5), story, big())
 
 
 def test_files_are_left_for_the_broker() -> None:

@@ -23,6 +23,7 @@ from services.offload import Offload
 from services.store import evaluation_queue, journal, runs
 from services.store.engine import Database
 from services.store.evaluation_queue import EvaluationRow
+from services.store.runs import RunRow
 from services.store.tables import table
 from tests.support.asking import ROUTE, now, suite
 from tests.support.endpoint import SERVED, Endpoint
@@ -142,6 +143,25 @@ def test_a_baselines_answers_are_scored_anew_once_its_model_is_gone_and_held_aga
     upgraded("compliant")
     comparison = caught.comparisons[-1]
     assert (comparison.before_run, comparison.overall) == (anew.id, "regressed")
+
+
+def test_a_stored_run_that_cannot_be_read_keeps_no_other_route_from_being_asked(
+    database: Database, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The baseline's run of one route does not decode, as after a step back to a former release."""
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    traffic(database)
+    assert done(database, monitor, caught) == 1
+    with database.write() as connection:
+        connection.execute(update(table(RunRow)).values(payload='{"secret": "what they asked"}'))
+    traffic(database, route="other/prod", first=10)
+    with closing(Offload("database")) as thread:
+        executor = Executor(means(database, monitor, caught, thread))
+        assert [asyncio.run(executor.once()) for _ in range(2)] == [1, 0]
+    assert [run.route for run in caught.runs] == [ROUTE, "other/prod"]
+    assert caplog.text.count("cannot be read") == 1
+    assert ROUTE in caplog.text
+    assert "what they asked" not in caplog.text
 
 
 def test_a_leaked_canary_is_regressed_by_itself(database: Database, endpoint: Endpoint) -> None:

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from schemas.identity import identity_of
 from services.evaluate.executor import Executor
-from services.evaluate.schedule import ScheduleLoop, fire_times, scheduled_runs, take_fire_times, trigger_of
+from services.evaluate.schedule import ScheduleLoop, fire_times, next_fire, scheduled_runs, take_fire_times, trigger_of
 from services.monitor import Monitor, SchedulePolicy
 from services.offload import Offload
 from services.store import evaluation_queue, schedules
@@ -196,6 +197,33 @@ def test_schedules_of_the_file_and_of_commands_run_until_they_are_gone(database:
     asyncio.run(ran())
     assert {run.status for run in caught.runs} == {"complete"}
     assert {comparison.overall for comparison in caught.comparisons} <= {"inconclusive", "unchanged"}
+
+
+def test_a_schedule_whose_zone_is_no_more_keeps_no_other_from_running(
+    database: Database, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    traffic(database)
+    gone = replace(HOURLY, name="a", timezone="Mars/Olympus_Mons", since=now())
+    with database.write() as connection:
+        schedules.add(connection, gone)
+        schedules.add(connection, replace(HOURLY, name="b", since=now()))
+
+    def trigger(cron: str, timezone: str) -> BaseTrigger:
+        return CronTrigger(second="*", timezone=ZoneInfo(timezone))
+
+    async def ran() -> None:
+        with closing(Offload("database")) as thread:
+            given = means(database, watched(endpoint.url("normal")), Caught(), thread)
+            task = asyncio.create_task(ScheduleLoop(given, trigger, every=0.1).run())
+            await asyncio.to_thread(until, lambda: _count(database, "b") >= 2, "the other one fires")
+            assert not task.done()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(ran())
+    assert caplog.text.count("schedule a of") == 1
+    assert _count(database, "a") == 0
+    assert next_fire(gone, now()) is None
 
 
 def _count(database: Database, name: str) -> int:

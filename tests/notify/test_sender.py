@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
+from sqlalchemy import update
 
+from services.store.deliveries import OutboxRow
+from services.store.incidents import IncidentRow
+from services.store.tables import table
 from tests.support.block_kit import texts
 from tests.support.notify import (
     MENTION,
@@ -227,3 +231,35 @@ def test_after_a_day_it_is_given_up_with_the_reason(database, slack, caplog) -> 
     )
     assert "3 notifications given up after a day" in caplog.text
     assert at(0) < clock.now
+
+
+def test_a_row_of_the_outbox_that_cannot_be_read_fails_alone(database, slack, caplog) -> None:
+    """One that was changed by hand, or by a release that this one does not know."""
+    clock = Clock()
+    record(database, *opening(ROUTE))
+    record(database, *opening("other/prod"))
+    with database.write() as connection:
+        connection.execute(
+            update(table(OutboxRow))
+            .where(table(OutboxRow).c.route == ROUTE)
+            .values(payload='{"severity":"(erased)","mention":true,"text":"t","fired":"(erased)"}')
+        )
+    one = sender(database, clock, bot(slack))
+    turns(one, clock, 70)
+    assert len(slack.accepted()) == 1
+    assert states(database) == {"sent", "failed"}
+    assert "a notification is sent to nobody" in caplog.text
+
+
+def test_an_incident_that_cannot_be_read_keeps_no_other_from_being_told(database, slack) -> None:
+    clock = Clock()
+    record(database, *opening(ROUTE))
+    record(database, *opening("other/prod"))
+    with database.write() as connection:
+        connection.execute(
+            update(table(IncidentRow)).where(table(IncidentRow).c.route == ROUTE).values(payload='{"x": 1}')
+        )
+    turns(sender(database, clock, bot(slack)), clock, 5)
+    assert len(slack.accepted()) == 1
+    assert "other/prod" in slack.accepted()[0]["text"]
+    assert states(database) == {"sent", "pending"}

@@ -14,8 +14,8 @@ import numpy as np
 from services.monitor import RoutePolicy
 from services.observability.log import open_log
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import DEAD_AFTER, Observation, PartitionPosition, Progress, Watchdog
-from services.offload import Offload
+from services.observability.watchdog import DEAD_AFTER, Observation, PartitionPosition, Watchdog
+from services.offload import Offload, Progress
 from services.score.core import ExchangeScorer
 from services.stream.handlers import ScoreHandler
 from services.stream.step_loop import StepLoop
@@ -69,8 +69,8 @@ async def watched(embedder: Slow, until: Callable[[list[int], list[float]], bool
 
     class Positions:
         async def read(self) -> Observation:
-            place = PartitionPosition(len(acked) or None, N, len(acked) < N, busy=loop.busy)
-            return Observation({("keelwatch.exchanges", 0): place}, progress=progress.count)
+            place = PartitionPosition(len(acked) or None, N, len(acked) < N, {"score": loop.work})
+            return Observation({("keelwatch.exchanges", 0, "keelwatch.score"): place})
 
     dog = Watchdog(
         Positions(),
@@ -80,7 +80,7 @@ async def watched(embedder: Slow, until: Callable[[list[int], list[float]], bool
         clock=lambda: time.monotonic() * FASTER,
         every=0.02,
         hung_after=600,
-        progress=progress,
+        moves=lambda: progress.done,
     )
 
     async def batches():

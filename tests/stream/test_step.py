@@ -283,6 +283,40 @@ def test_a_clean_end_waits_for_no_dependency_and_acknowledges_nothing_of_what_it
     assert stage.died == stage.acked == stage.sent == []
 
 
+def test_a_step_without_work_gets_nothing_done_and_one_that_waits_says_so_until_its_limit():
+    """The idle timer runs also where the stream that it looks after has died: that is no progress."""
+
+    class Hangs(Sum):
+        async def handle(self, messages):
+            if not self.faults:
+                await asyncio.Event().wait()
+            return await super().handle(messages)
+
+    async def story():
+        stage = Stage(Sum())
+        await stage.take(stage.events(0, 1))
+        before = stage.step.work
+        for _ in range(3):
+            await stage.step.idle()
+        waits = Stage(Hangs(faults=[GONE]), limits=StepLimits(patience=0.2, pause=0.001))
+        taking = asyncio.create_task(waits.take(waits.events(0)))
+        while waits.step.waiting_since is None:
+            await asyncio.sleep(0.001)
+        said = waits.step.work
+        while waits.step.work.excused:
+            await asyncio.sleep(0.01)
+        hangs = waits.step.work
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        return before, stage.step.work, said, hangs
+
+    before, after, said, hangs = asyncio.run(story())
+    assert before.count > 0
+    assert before == after
+    assert (said.busy, said.excused) == (True, True)
+    assert (hangs.busy, hangs.excused) == (True, False)
+
+
 @given(faults=st.lists(st.booleans(), max_size=12))
 def test_no_block_of_a_route_overtakes_another_whatever_fails(faults):
     """The first appearances of a route's blocks are in order: the fence would swallow one that came late."""

@@ -22,13 +22,14 @@ from services.observability.watchdog import (
     FaustPositions,
     Observation,
     PartitionPosition,
+    StepWork,
     Watchdog,
     WatchdogState,
     observe,
     stall_reason,
 )
 
-A, B = ("keelwatch.scores", 0), ("keelwatch.scores", 1)
+A, B = ("keelwatch.scores", 0, "g"), ("keelwatch.scores", 1, "g")
 EVERY = 2.0
 
 
@@ -44,8 +45,10 @@ def run(
     return watch, verdicts
 
 
-def at(committed: int | None, end: int, **more: bool) -> Observation:
-    return Observation({A: PartitionPosition(committed, end, more.pop("pending", end > (committed or 0)), **more)})
+def at(committed: int | None, end: int, pending: bool | None = None, **steps: StepWork) -> Observation:
+    return Observation(
+        {A: PartitionPosition(committed, end, end > (committed or 0) if pending is None else pending, steps)}
+    )
 
 
 def test_a_stream_that_stands_is_doubtful_within_60_s_and_dead_at_60_s() -> None:
@@ -77,7 +80,58 @@ def test_a_slow_worker_that_moves_is_left_alone() -> None:
 
 
 def test_a_step_that_waits_for_a_dependency_is_left_to_its_own_limit() -> None:
-    assert set(run(*[at(10, 50, excused=True)] * 100)[1]) == {"well"}
+    assert set(run(*[at(10, 50, record=StepWork(busy=True, excused=True))] * 100)[1]) == {"well"}
+
+
+def test_a_step_that_stands_is_seen_while_another_one_works() -> None:
+    """Both have a batch in hand and their partitions stay where they are; one of them gets something done."""
+    slow = {A: PartitionPosition(10, 50, True, {"detect": StepWork(busy=True)})}
+
+    def look(second: int) -> Observation:
+        score = StepWork(second, busy=True)
+        return Observation({**slow, B: PartitionPosition(10, 50, True, {"score": score})})
+
+    watch, verdicts = run(*map(look, range(31)))
+    assert verdicts.index("dead") * EVERY == DEAD_AFTER
+    assert "keelwatch.scores[0] of step detect has lag" in str(stall_reason(watch))
+
+
+def test_a_step_that_stands_is_seen_while_another_one_works_through_the_same_partition() -> None:
+    """What one step is done with is not committed before the other is."""
+    seen = [at(10, 50, detect=StepWork(n, busy=True), record=StepWork(7, busy=True)) for n in range(40)]
+    assert run(*seen)[1][-1] == "dead"
+    idle = [at(10, 50, detect=StepWork(), record=StepWork(n, busy=True)) for n in range(200)]
+    assert set(run(*idle)[1]) == {"well"}  # detect is done; record is slow
+    waits = [at(10, 50, detect=StepWork(), record=StepWork(7, busy=True, excused=True))] * 200
+    assert set(run(*waits)[1]) == {"well"}
+
+
+def test_a_step_without_a_batch_that_waits_its_turn_behind_a_slow_one_is_left_alone_and_behind_a_stuck_one_is_not() -> (
+    None
+):
+    slow = [at(10, 50, detect=StepWork(n, waits_turn=True)) for n in range(100)]
+    assert set(run(*slow)[1]) == {"well"}
+    assert run(*[at(10, 50, detect=StepWork(3, waits_turn=True))] * 40)[1][-1] == "dead"
+
+
+def test_a_step_that_handles_and_never_commits_is_seen() -> None:
+    """It has no batch in hand when it is looked at, and has done some more each time."""
+    assert run(*[at(10, 50 + n, detect=StepWork(n)) for n in range(40)])[1][-1] == "dead"
+
+
+def test_a_step_that_is_not_fed_for_another_one_is_left_alone() -> None:
+    assert set(
+        run(*[Observation({A: PartitionPosition(10, 50, True, {"record": StepWork()}, behind=True)})] * 200)[1]
+    ) == {"well"}
+
+
+def test_one_partition_that_two_groups_of_a_process_read_is_watched_for_both() -> None:
+    other = ("keelwatch.scores", 0, "h")
+    seen = [
+        Observation({A: PartitionPosition(10, 50, True), other: PartitionPosition(10 + n, 5000, True)})
+        for n in range(40)
+    ]
+    assert run(*seen)[1][-1] == "dead"
 
 
 def test_one_standing_partition_among_moving_ones_is_seen() -> None:
@@ -209,6 +263,43 @@ def test_a_blocked_event_loop_ends_the_process_from_outside() -> None:
     assert ended.is_set()
 
 
+def test_a_step_that_does_not_take_what_it_was_fed_stands_though_another_one_works() -> None:
+    """Of one consumer: `exchanges` has a batch in hand, `changes` was given a record, `readings` waits for room."""
+    topics = [TopicPartition(name, 0) for name in ("exchanges", "changes", "readings")]
+
+    class Consumer:
+        unacked = (SimpleNamespace(tp=topics[0]), SimpleNamespace(tp=topics[1]))
+
+        def __init__(self) -> None:
+            self._committed_offset: dict[object, int] = {}
+            self._read_offset: dict[object, int] = {}
+
+        def assignment(self) -> list[TopicPartition]:
+            return topics
+
+        def highwater(self, _: TopicPartition) -> int:
+            return 9
+
+        async def position(self, _: TopicPartition) -> int:
+            return 5
+
+    consumer = Consumer()
+    app = SimpleNamespace(consumer=consumer, _consumer=consumer, rebalancing=False, consumer_generation_id=1)
+    app.conf = SimpleNamespace(id="g")
+    work = {
+        "exchanges": {"score": StepWork(1, busy=True)},
+        "changes": {"alert": StepWork(3)},
+        "readings": {"x": StepWork()},
+    }
+    seen = asyncio.run(FaustPositions(lambda: [app], lambda group: work if group == "g" else {}).read()).partitions
+    assert {topic: one.behind for (topic, _, _), one in seen.items()} == {
+        "exchanges": False,
+        "changes": False,
+        "readings": True,
+    }
+    assert seen[("changes", 0, "g")].steps == {"alert": StepWork(3)}
+
+
 def test_a_topic_whose_offsets_begin_anew_is_told_and_a_member_that_is_placed_is_not() -> None:
     """What is read next stands at the last read offset after a start, and behind it when the topic was made anew."""
     place = TopicPartition("keelwatch.scores", 0)
@@ -231,10 +322,11 @@ def test_a_topic_whose_offsets_begin_anew_is_told_and_a_member_that_is_placed_is
 
     consumer = Consumer()
     app = SimpleNamespace(consumer=consumer, _consumer=consumer, rebalancing=False, consumer_generation_id=1)
+    app.conf = SimpleNamespace(id="g")
     positions = FaustPositions(lambda: [app])
 
     def fault() -> str | None:
-        return asyncio.run(positions.read()).partitions[("keelwatch.scores", 0)].fault
+        return asyncio.run(positions.read()).partitions[("keelwatch.scores", 0, "g")].fault
 
     assert [fault(), fault(), fault()] == [None] * 3  # nothing new since it was started
     consumer._read_offset, consumer.stands, consumer.ends = {place: 11}, 12, 12
