@@ -183,8 +183,9 @@ def _exchange(
     ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
     if ahead or (not own and arrived != received):
         flags += ("skew",)
-    if ahead and now is not None:
-        exchange = _as_of_arrival(exchange, received, now)
+    if ahead and now is not None:  # it counts from when it came: else all that is kept by time keeps it last
+        arrived = _earlier(received, now) or now
+        exchange = _validated({**fields, "ts": arrived}) if EARLIEST <= arrived < LATEST else exchange
     return Received(exchange, arrival.position, flags, part, form)
 
 
@@ -212,12 +213,6 @@ def _arrival(received: datetime, now: datetime | None) -> datetime:
             "or Kafka's timestamp in milliseconds"
         )
     return received if now is None or received <= now + KAFKA_SKEW else now
-
-
-def _as_of_arrival(exchange: Exchange, received: datetime | None, now: datetime) -> Exchange:
-    """An exchange whose time has yet to come counts from when it came: else all that is kept by time keeps it last."""
-    arrived = _earlier(received, now) or now
-    return exchange.model_copy(update={"ts": arrived}) if EARLIEST <= arrived < LATEST else exchange
 
 
 def _next(previous: datetime | None) -> datetime:

@@ -184,9 +184,8 @@ def posting_router(
             asked = await read_model(request, share, NewSilence)
         given = dict(asked)
         expires = writer.clock() + timedelta(hours=given.pop("hours"))
-        return await write_draft(
-            writer, database, watched, DecisionDraft(kind="silence", expires=expires, **given), who(request)
-        )
+        draft = DecisionDraft(kind="silence", expires=expires, **given)
+        return await write_draft(writer, database, watched, draft, who(request))
 
     @made.post(
         "/silences/{id}/end",
@@ -199,8 +198,7 @@ def posting_router(
         """Have people told again: of what still stands within a minute, and of what comes: `end_silence`."""
         with budget.share() as share:
             asked = await read_model(request, share, SilenceEnd)
-        caller = who(request)
-        wanted = DecisionFilter(visible_globs(caller), kinds=("silence",), id=id)
+        wanted = DecisionFilter(visible_globs(who(request)), kinds=("silence",), id=id)
         found = await query_store(database, decisions.page, wanted, None, 1) if is_id(id) else ()
         if not found:
             raise Problem(404, "there is no such silence; GET /v1/silences lists them")
@@ -214,7 +212,7 @@ def posting_router(
             reason=asked.reason,
             expires=None if asked.hours is None else writer.clock() + timedelta(hours=asked.hours),
         )
-        return await write_draft(writer, database, watched, draft, caller)
+        return await write_draft(writer, database, watched, draft, who(request))
 
     return made
 
