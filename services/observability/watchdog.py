@@ -174,7 +174,7 @@ def _stands_still(watch: WatchdogState) -> str:
 
 def _progress(before: PartitionProgress | None, one: PartitionPosition, passed: float) -> PartitionProgress:
     steps = one.steps or _UNKNOWN
-    busy = any(step.busy for step in steps.values())
+    busy = any(step.busy or step.excused for step in steps.values())
     stood = {}
     for name, step in steps.items():
         seconds = before.stood.get(name, 0.0) if before is not None and before.committed == one.committed else None
@@ -248,7 +248,7 @@ class FaustPositions:
         unacknowledged = {message.tp for message in tuple(consumer.unacked)}
         group = str(app.conf.id)
         work = self._work(group)
-        any_busy = any(step.busy for steps in work.values() for step in steps.values())
+        any_busy = any(step.busy or step.excused for steps in work.values() for step in steps.values())
         found = {}
         for tp in assigned:
             end = max(ends.get(tp, 0), consumer.highwater(tp) or 0)

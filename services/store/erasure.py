@@ -221,7 +221,8 @@ def _in_json(name: str) -> set[str]:
 def _erase_states(connection: Connection, names: Sequence[str], found: Erased) -> None:
     """Running states name the last exchanges of a stream, and why people muted one.
 
-    Ids are of a route: those of another one may be the same. The new version makes whoever holds the old state load it.
+    Ids are of a route: those of another one may be the same. Also those that name nobody yet get a new version: whoever
+    holds one, with what is not saved of it, loads it anew and takes that in again, as it is now.
     """
     states = Base.metadata.tables["states"]
     for row in connection.execute(select(states).with_for_update()).mappings().all():
@@ -233,12 +234,10 @@ def _erase_states(connection: Connection, names: Sequence[str], found: Erased) -
                 raise
             continue
         new = _Names(ids, names).erased(tree)
-        if new == tree:
-            continue
         this = (states.c.step == row["step"], states.c.route == row["route"])
-        blob = msgspec.msgpack.encode(new)
+        blob = row["blob"] if new == tree else msgspec.msgpack.encode(new)
         connection.execute(update(states).where(*this).values(version=row["version"] + 1, blob=blob))
-        _count(found, "states", 1)
+        _count(found, "states", int(new != tree))
 
 
 def without(text: str, names: Collection[str], *, said: bool = True) -> str | None:

@@ -14,6 +14,7 @@ from services.store.deliveries import DeliveryRow, OutboxRow
 from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
+from services.store.parks import ParkedRouteRow
 from services.store.pictures import PictureRow
 from services.store.routes import RouteRow
 from services.store.runs import RunAnswerRow
@@ -23,6 +24,7 @@ IDLE_HOURS: Final = 24
 LEARNED_IDLE_DAYS: Final = 7
 _EVICTED_AT_ONCE: Final = 20
 _ROUTES, _PINS, _INCIDENTS = table(RouteRow), table(PinRow), table(IncidentRow)
+_PARKS = table(ParkedRouteRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def _incident_columns(outbox: Table) -> tuple[tuple[Any, str], ...]:
 def evict_idle(connection: Connection, bound: RouteBound, now: datetime) -> int:
     """Delete unlisted routes beyond the bound, those that were idle for longest first; how many.
 
-    One with an open incident stays, and one that has learned is given a week. Routes of which no exchange ever came
+    One with an open incident stays, and one whose records are parked: they were acknowledged, and its time stands still
+    meanwhile. One that has learned is given a week. Routes of which no exchange ever came
     go by the day on which they were written, before all others, and make no other go: names cost nothing.
     """
     if bound.most is None:
@@ -109,7 +112,7 @@ def _idle(connection: Connection, bound: RouteBound, now: datetime, *, empty: bo
     learned = one.route.in_(select(_PINS.c.route))
     hours, days = timedelta(hours=IDLE_HOURS), timedelta(days=LEARNED_IDLE_DAYS)
     idle = or_(_idle_since(now - days, empty), ~learned & _idle_since(now - hours, empty))
-    query = select(one.route).where(idle, one.route.not_in(open_))
+    query = select(one.route).where(idle, one.route.not_in(open_), one.route.not_in(select(_PARKS.c.route)))
     query = query.order_by(one.written if empty else one.arrived, one.route)
     return [name for name in connection.execute(query).scalars() if not bound.listed(name)]
 

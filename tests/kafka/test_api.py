@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from schemas.decision import Decision
 from schemas.topics import DECISIONS, EXCHANGES
 from services.api.exchange_publisher import DEADLINE_SECONDS
+from services.store import routes
+from services.store.engine import open_database
 from services.stream.broker import Broker
 from tests.support.brokers import Kafka, unused_ports
 from tests.support.served import Served, served
@@ -59,7 +62,10 @@ def test_accepted_is_on_the_topic_through_the_loss_and_the_return_of_the_broker(
 ) -> None:
     make_topics(Broker(own_kafka.bootstrap))
     own_kafka.stop()
-    with served(tmp_path, own_kafka.bootstrap, f"sqlite:///{tmp_path}/kw.db") as api:
+    url = f"sqlite:///{tmp_path}/kw.db"
+    with closing(open_database(url)) as database:
+        database.transact(lambda connection: routes.lock(connection, ["r1"]))  # nothing is decided on one never seen
+    with served(tmp_path, own_kafka.bootstrap, url) as api:
         until(api.alive, "the API answers without a broker", 60)
         answer, took = send(api, [exchange(0)])
         lost = ids(answer, "unavailable")

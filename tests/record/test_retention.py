@@ -20,6 +20,7 @@ from services.record.retention_timer import RetentionTimer
 from services.store import (
     dead_letters,
     incidents,
+    parks,
     pictures,
     readings,
     retention,
@@ -250,8 +251,11 @@ def test_routes_without_an_exchange_go_first_and_make_no_other_go(database: Data
         routes.set_times(connection, idle)
     assert swept(database, 0, bound) == {}, "those two are all that may be, and the others were written today"
     assert database.query(routes.names) == tuple(names)
-    assert swept(database, 2, bound)["routes"] == 5
-    assert database.query(routes.names) == ("r0", "r1", "r2")
+    with database.write() as connection:
+        waits = parks.ParkedRecord("keelwatch.scores", 0, 7, now, b"v")
+        parks.write(connection, "record", "r3", parks.Parking(parks.ParkFault("ValueError", "1"), (waits,)))
+    assert swept(database, 2, bound)["routes"] == 4
+    assert database.query(routes.names) == ("r0", "r1", "r2", "r3"), "what is parked was acknowledged"
 
 
 def test_idle_unlisted_routes_give_way_and_listed_ones_never(database: Database) -> None:
