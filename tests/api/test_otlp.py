@@ -174,6 +174,9 @@ def test_a_body_of_gzip_is_bounded_by_what_it_unpacks_to(api: Api, nothing: Data
     for wrong in (b"{}", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"x", zlib.compress(b"{}")):
         answer = asked(api, "POST", TRACES, content=wrong, headers=packed)
         assert (answer.status_code, "is no gzip" in status(answer)) == (400, True)
+    empty = Pieces(gzip.compress(b"") * 3277, 200)  # 64 KiB that unpack to nothing
+    assert asked(api, "POST", TRACES, content=empty, headers=packed).status_code == 413
+    assert empty.taken == MOST_BYTES // (3277 * 20) + 1
     small = api_on(nothing, Wire(), budget=BodyBudget(1 << 20))
     answer = asked(small, "POST", LOGS, content=gzip.compress(b" " * (2 << 20)), headers=packed)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
