@@ -143,7 +143,7 @@ class _CeilingRunner:
 
     def run(self, rows: Rows) -> list[Finding]:
         """The findings of the rows."""
-        told = rows.truths(self.watch.signal)
+        told = np.where(rows.answered, rows.truths(self.watch.signal), np.nan)
         if self.moved is None and self.unscored < UNSCORED and not np.isnan(told).any():
             found = self._calm(told.astype(np.int8), rows)
             if found is not None:

@@ -62,7 +62,8 @@ class Rows:
         prompt, response: (n, 384) float16 embeddings of unit length; zero where not `embedded`.
         style: (n, 30) float16 style features of the response.
         embedded: (n,) whether the row carries vectors.
-        answered: (n,) false where the provider returned an error instead of an answer.
+        answered: (n,) false where the provider returned an error instead of an answer, or beside what it broke off:
+            the signals of such text are there, and no part of rates.
         signals: name -> (n,) value of the signal (Boolean ones 0 or 1), NaN where unscored. What a signal says of one
             tool or guardrail alone stands under `part_column`, NaN where the exchange has no such part; its probability
             under `probability_column`.

@@ -226,7 +226,7 @@ def _levels(name: str, form: Form, rows: Rows) -> Float:
     if form == "pp":
         told = np.clip(rows.probabilities(name), 1e-5, 1 - 1e-5)
         odds: Float = np.log(told / (1 - told))
-        return odds
+        return np.where(rows.answered, odds, np.nan)
     if name == LENGTH:
         length = rows.style[:, 0].astype(np.float64)  # style's first feature is log(1 + characters)
         return np.where(rows.embedded & rows.answered, length, np.nan)

@@ -29,6 +29,9 @@ Flag = Literal[
     "not_monitored:audio",
     "not_monitored:file",
 ]
+WITHOUT_ANSWER: Final = frozenset[str]({"no_response", "broken_off"})
+"""Flags of exchanges that are no answer of the model to compare. What was delivered of one that broke off is measured,
+for what it leaks and does; but it may be a gateway's own words, and is none of rates, vectors, style and baselines."""
 Status = Literal["scored", "unscored"]
 
 

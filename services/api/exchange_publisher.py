@@ -51,12 +51,18 @@ Raises NotSent if it cannot be on the topic, UnknownOutcome if nobody knows, any
 
 DEADLINE_SECONDS: Final = 10.0
 MOST_IN_FLIGHT: Final = 2_000
+MOST_OF_EXPORT: Final = 10_000
+"""Calls in one body of OTLP: an exporter never sends again what is refused, and the Collector sends 8,192 spans."""
+_SLICE: Final = 1_000
 _MOST_BYTES: Final = EXCHANGES.max_message_bytes - 16 * 1024  # of the broker's limit, for what goes around it
 _NOWHERE: Final = Position(cluster="gateway", topic=EXCHANGES.name, partition=0, offset=0)
 
 NOT_ITS_ROUTE: Final = "route: this key sends to other routes; use a key of this one"
 
 Status = Literal["accepted", "invalid", "forbidden", "refused", "unavailable", "unknown"]
+
+
+_LATER: Final = frozenset[Status]({"unavailable", "unknown"})
 
 
 class ExchangeResult(BaseModel):
@@ -146,12 +152,20 @@ class ExchangePublisher:
     ) -> list[ExchangeResult]:
         """Send the calls of models in one body of OTLP; what became of each, in order: nothing where it holds none.
 
+        They are sent in slices, up to the first of which a part may succeed later: then all is to be sent again.
+
         Raises:
-            FormatError: if the body is not OTLP, or refused as a whole.
+            FormatError: if the body is not OTLP, or holds too many calls.
             Problem: 429 if too many are on their way.
         """
         found = await self._in_thread(prepare_calls, body, datetime.now(UTC), carriage)
-        return await self._sent(found, sees, sender, OTLP.name)
+        results: list[ExchangeResult] = []
+        for start in range(0, len(found), _SLICE):
+            sent = await self._sent(found[start : start + _SLICE], sees, sender, OTLP.name)
+            results += [one.model_copy(update={"index": start + one.index}) for one in sent]
+            if any(one.status in _LATER for one in sent):
+                break
+        return results
 
     async def _in_thread(
         self, work: Callable[P, list[PreparedExchange]], *args: P.args, **kwargs: P.kwargs
@@ -222,7 +236,9 @@ def prepare_calls(body: bytes, now: datetime, carriage: Carriage = NOTHING) -> l
     """
     if body.strip() in _EMPTY:
         return []
-    items = decode_calls(body, RecordArrival(_NOWHERE, received=now), carriage, (OTLP,))
+    items = decode_calls(
+        body, RecordArrival(_NOWHERE, received=now), carriage, (OTLP,), most=MOST_OF_EXPORT, letters=False
+    )
     return [_prepared(item, None, "", now) for item in items]
 
 

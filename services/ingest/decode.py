@@ -28,7 +28,7 @@ KAFKA_SKEW: Final = timedelta(hours=1)
 MOST_CALLS: Final = 1_000
 """Calls of models in one record: the exchanges of a record are in memory together."""
 _MANY: Final = (
-    f"record: more than {MOST_CALLS:,} calls of models; send fewer spans a record, for example by send_batch_max_size "
+    "record: more than {:,} calls of models; send fewer spans a record, for example by send_batch_max_size "
     "of the Collector's batch processor"
 )
 
@@ -106,9 +106,18 @@ def decode_all(
 
 
 def decode_calls(
-    raw: bytes, arrival: RecordArrival, carriage: Carriage = NOTHING, formats: tuple[Format, ...] = FORMATS
+    raw: bytes,
+    arrival: RecordArrival,
+    carriage: Carriage = NOTHING,
+    formats: tuple[Format, ...] = FORMATS,
+    *,
+    most: int = MOST_CALLS,
+    letters: bool = True,
 ) -> list[Received | DeadLetter]:
     """As `decode_all`, but what is refused as a whole is told apart from calls that are refused each by itself.
+
+    Without `letters` a letter holds the reason alone, for who keeps none: then no number of faults is too large. It
+    holds at most `most` calls.
 
     Raises:
         FormatError: if none of the record was read.
@@ -119,7 +128,7 @@ def decode_calls(
         opened = read_record(raw, carriage, formats)
         if opened.fields is not None:
             return [_exchange(opened.fields, opened.flags, arrival, opened.form.name, len(raw))]
-        return _of_drafts(raw, opened, carriage, arrival)
+        return _of_drafts(raw, opened, carriage, arrival, most, letters)
     except FormatError:
         raise
     except Exception as error:  # the step would fall over this record for ever, and read nothing behind it
@@ -127,7 +136,7 @@ def decode_calls(
 
 
 def _of_drafts(
-    raw: bytes, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival
+    raw: bytes, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival, most: int, letters: bool
 ) -> list[Received | DeadLetter]:
     """What the calls of a record become.
 
@@ -137,12 +146,12 @@ def _of_drafts(
     found: list[Received | DeadLetter] = []
     left = max(2 * len(raw), KEPT_BYTES)
     for part, draft in enumerate(opened.drafts):
-        if part == MOST_CALLS:
-            raise FormatError(_MANY)
+        if part == most:
+            raise FormatError(_MANY.format(most))
         try:
             item = _of_draft(draft, opened, carriage, arrival, part)
         except FormatError as error:
-            piece = raw if draft.piece is None else draft.piece()
+            piece = b"" if not letters else raw if draft.piece is None else draft.piece()
             left -= len(piece)
             if left < 0:
                 raise FormatError(f"record: refused as a whole, its faults are too many; the last: {error}") from None

@@ -41,6 +41,13 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 _NEEDED: Final = ("prompt", "response", "model.requested")
 _NUMBERS: Final = frozenset({"latency_ms", "usage.input_tokens", "usage.output_tokens"})
 _JSON: Final = frozenset({"prompt", "response"})
+_SAID: Final = ("content", "tool_calls", "refusal")
+_OF_ANSWER: Final[Mapping[str, Any]] = {
+    "content": str | list | None,
+    "tool_calls": list | None,
+    "refusal": str | None,
+    "finish_reason": str | None,
+}
 
 
 def records(path: Path, progress: Callable[[int], object] | None = None, *, table: bool = False) -> Iterator[FileLine]:
@@ -190,7 +197,7 @@ def _exchange(row: list[str], names: list[str], places: Mapping[str, int]) -> di
 
 
 def _value(field: str, cell: str) -> Any:
-    """What a cell says: a number where one is wanted, messages where it holds JSON; else its text."""
+    """What a cell says: a number where one is wanted, messages or a response where it holds them as JSON; else text."""
     if field in _NUMBERS:
         try:
             number = float(cell)
@@ -199,7 +206,22 @@ def _value(field: str, cell: str) -> Any:
         return int(number) if number.is_integer() else number
     if field in _JSON and cell.lstrip()[:1] in {"{", "["}:
         try:
-            return json_text.parse(cell)
+            told = json_text.parse(cell)
         except FormatError:
             return cell
+        return told if _has_form(field, told) else cell
     return cell
+
+
+def _has_form(field: str, told: Any) -> bool:
+    """Whether the JSON of a cell is a prompt's messages or a structured response; all other JSON is what was said."""
+    if field == "prompt":
+        return (
+            isinstance(told, list)
+            and bool(told)
+            and all(isinstance(one, dict) and isinstance(one.get("role"), str) for one in told)
+        )
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), of) for name, of in _OF_ANSWER.items()):
+        return False
+    # An answer that happens to have a field `error` is no call that failed: all of it is read.
+    return any(told.get(name) is not None for name in _SAID) or (bool(told) and told.keys() <= {*_OF_ANSWER, "error"})

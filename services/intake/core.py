@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detectors.protocol import Rows, part_column, probability_column
 from schemas.identity import Model, identity_of
 from schemas.position import Position
-from schemas.score import MEASURES, STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
+from schemas.score import MEASURES, STYLE_WIDTH, VECTOR_WIDTH, WITHOUT_ANSWER, ScoreBlock
 from services.intake.slice_values import bounded, bounded_sets, hash_text
 from services.intake.volatile_fields import Volatility, meant_identity, observe
 from services.specs import dimensions, signal_of
@@ -217,7 +217,7 @@ def _identities(
     found = _Identities(state.volatility)
     for row, i in enumerate(picked):
         model = block.identities[block.identity[i]]
-        if model.served is None and "no_response" in block.flags[i]:
+        if model.served is None and not WITHOUT_ANSWER.isdisjoint(block.flags[i]):
             found.meant(model)
             continue
         found.unserved.append(False)
@@ -332,7 +332,7 @@ def _rows(
         response=to_rows(block.response_vec, VECTOR_WIDTH)[picked],
         style=to_rows(block.style, STYLE_WIDTH)[picked],
         embedded=np.array(block.embedded, dtype=bool)[picked],
-        answered=np.array(["no_response" not in flags for flags in block.flags], dtype=bool)[picked],
+        answered=np.array([WITHOUT_ANSWER.isdisjoint(flags) for flags in block.flags], dtype=bool)[picked],
         signals={
             name: np.array([np.nan if value is None else float(value) for value in column.value])[picked]
             for name, column in block.signals.items()

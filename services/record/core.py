@@ -13,9 +13,10 @@ import msgspec
 
 from detectors.protocol import PART
 from schemas.base import hash16, moment
-from schemas.score import ScoreBlock, Scorer
+from schemas.score import WITHOUT_ANSWER, ScoreBlock, Scorer
 from services.incident.state import Notification, RouteIncidents
 from services.intake.core import Intake
+from services.specs import signal_of
 from services.store.deliveries import OutboxNotification
 from services.store.ingest_counts import NATIVE, TOPIC, IngestCounts, Place
 from services.store.rollups import RollupAddition
@@ -44,13 +45,23 @@ def additions(block: ScoreBlock, intake: Intake) -> Additions:
         made.rows.append(_columns(block, place) | _derived(intake, row) | {"scorer": scorer})
         minute = moment(float(intake.rows.ts[row])).replace(second=0, microsecond=0)
         who = (block.route, minute, intake.identity[row])
-        answered = 1.0 if "no_response" not in block.flags[place] else None
-        values = {name: column.value[place] for name, column in block.signals.items()}
+        answered = 1.0 if WITHOUT_ANSWER.isdisjoint(block.flags[place]) else None
+        broken = "broken_off" in block.flags[place]
+        values = {
+            name: None if broken and not _stays(name) else column.value[place] for name, column in block.signals.items()
+        }
         for label in _labels(intake.rows.slices, row):
             _sum_up(made.sums, (*who, label), answered, values)
-        for slice, said in _parts(intake.rows.signals, row).items():
-            _sum_up(made.sums, (*who, key_of(slice)), answered, said)
+        for slice, told in _parts(intake.rows.signals, row).items():
+            counted = {name: None if broken and not _stays(name) else value for name, value in told.items()}
+            _sum_up(made.sums, (*who, key_of(slice)), answered, counted)
     return made
+
+
+def _stays(signal: str) -> bool:
+    """Whether it is counted of an answer that broke off: what was asked, and what must not happen once."""
+    spec = signal_of(signal)
+    return spec.of_prompt or spec.floor == 0
 
 
 def came_in(block: ScoreBlock, places: Iterable[int]) -> dict[Place, IngestCounts]:

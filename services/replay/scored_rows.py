@@ -17,7 +17,7 @@ from detectors.protocol import Detector
 from schemas.base import moment
 from schemas.identity import Model
 from schemas.position import Position
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, WITHOUT_ANSWER, Scorer
 from services.errors import InputError
 from services.ingest.jsonl import lines
 from services.monitor import RoutePolicy
@@ -98,7 +98,7 @@ def majority(rows: Sequence[ScoredRow]) -> str:
 
 def learnable(rows: Iterable[ScoredRow]) -> list[ScoredRow]:
     """Those of the rows that a baseline may be made of: answered, with vectors."""
-    return [row for row in rows if row.embedded and NO_RESPONSE not in row.flags]
+    return [row for row in rows if row.embedded and WITHOUT_ANSWER.isdisjoint(row.flags)]
 
 
 def renumbered(rows: Sequence[ScoredRow], ids: str, first: int, start: float, seconds: float) -> list[ScoredRow]:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from schemas.sample import Sample
-from schemas.score import Scorer
+from schemas.score import WITHOUT_ANSWER, Scorer
 from services.store.dialect import insert_new
 from services.store.incidents import IncidentRow
 from services.store.samples import SampleRow
@@ -147,7 +147,7 @@ def learnable(connection: Connection, route: str, identity: str, until: int) -> 
         _SCORES.c.identity == identity,
         _SCORES.c.event_index <= until,
         _SCORES.c.embedded,
-        ~_SCORES.c.flags.contains("no_response"),
+        *(~_SCORES.c.flags.contains(flag) for flag in sorted(WITHOUT_ANSWER)),
     )
     return [dict(row) for row in connection.execute(query.order_by(_SCORES.c.event_index)).mappings()]
 

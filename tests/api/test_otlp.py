@@ -23,6 +23,7 @@ from services.monitor import Monitor
 from services.monitor.ingest_rules import IngestRule
 from services.store.engine import Database, open_database
 from tests.ingest.malformed import calls_of, changed, fixture, raw_of
+from tests.ingest.test_bounds import spans
 from tests.support.access import bearer, key
 from tests.support.api import Pieces, Wire, api_on, asked
 
@@ -174,10 +175,31 @@ def test_a_body_of_gzip_is_bounded_by_what_it_unpacks_to(api: Api, nothing: Data
     for wrong in (b"{}", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"x", zlib.compress(b"{}")):
         answer = asked(api, "POST", TRACES, content=wrong, headers=packed)
         assert (answer.status_code, "is no gzip" in status(answer)) == (400, True)
+    empty = Pieces(gzip.compress(b"") * 3277, 200)  # 64 KiB that unpack to nothing
+    assert asked(api, "POST", TRACES, content=empty, headers=packed).status_code == 413
+    assert empty.taken == MOST_BYTES // (3277 * 20) + 1
     small = api_on(nothing, Wire(), budget=BodyBudget(1 << 20))
     answer = asked(small, "POST", LOGS, content=gzip.compress(b" " * (2 << 20)), headers=packed)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert asked(small, "POST", LOGS, content=gzip.compress(b"{}"), headers=packed).status_code == 200
+
+
+def test_calls_that_can_be_read_are_sent_however_many_beside_them_cannot(api: Api, wire: Wire) -> None:
+    body = spans(400, lambda i: i % 2 == 1, "r" * 2_000)
+    n, why = rejected(asked(api, "POST", TRACES, content=body, headers=JSON))
+    assert (n, len(exchanges(wire))) == (200, 200)
+    assert why.startswith("200 x ")
+
+
+def test_a_body_holds_more_calls_than_may_be_on_their_way_and_ends_where_the_broker_is_away(
+    api: Api, wire: Wire
+) -> None:
+    body = spans(2_100, lambda _: False)
+    assert rejected(asked(api, "POST", TRACES, content=body, headers=JSON)) == (0, "")
+    assert len({one.id for one in exchanges(wire)}) == 2_100
+    wire.sent.clear()
+    wire.fault = lambda _value: NotSent("away")
+    assert asked(api, "POST", TRACES, content=body, headers=JSON).status_code == 503
 
 
 def test_what_may_succeed_later_is_503_for_the_whole_and_counts_once_when_it_comes_again(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from detectors.protocol import Bool, Half, Rows
 from schemas.exchange import Exchange, Model
 from schemas.position import Position
+from schemas.score import WITHOUT_ANSWER
 from services import wiring
 from services.ingest.recorded_answers import read_recorded
 from services.monitor import Monitor
@@ -141,7 +142,7 @@ def _scored(scorer: Any, answers: Sequence[Any]) -> dict[str, NDArray[Any]]:
         "prompt": np.array([row.prompt for row in rows], dtype=np.float16),
         "response": np.array([row.response for row in rows], dtype=np.float16),
         "style": np.array([row.style for row in rows], dtype=np.float16),
-        "answered": np.array(["no_response" not in row.flags for row in rows], dtype=np.bool_),
+        "answered": np.array([WITHOUT_ANSWER.isdisjoint(row.flags) for row in rows], dtype=np.bool_),
         **signals,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from services.errors import InputError
 from services.ingest.files import records
 from services.ingest.jsonl import decoded
 from services.ports import Received
+from services.score.scored_text import answered
 from tests.ingest.malformed import fixture, raw_of
 from tests.support.case import exchange, line
 
@@ -92,6 +94,53 @@ def test_a_table_has_its_columns_by_their_usual_names_and_the_others_become_tags
     )
     assert [one.role for one in second.messages] == ["system", "user"]
     assert (third.model.requested, third.route) == ("gpt-4", "shop/prod")
+
+
+def table(file: Path, prompt: str, response: str) -> Path:
+    with file.open("w", newline="") as out:
+        csv.writer(out).writerows([("prompt", "response", "model", "route"), (prompt, response, "gpt-4", "shop/prod")])
+    return file
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"sentiment":"positive","email":"erika@web.de"}',
+        '{"error":"none","email":"erika@web.de"}',
+        '{"content":{"title":"A"}}',
+        '{"refusal":false}',
+        '{"content":null,"email":"erika@web.de"}',
+        "[1,2,3]",
+        "[]",
+        "{}",
+    ],
+)
+def test_an_answer_or_a_prompt_that_is_json_is_what_was_said(tmp_path: Path, said: str) -> None:
+    [found] = exchanges(table(tmp_path / "rows.csv", said, said))
+    assert (found.prompt, found.answer.text, answered(found.answer)) == (said, said, True)
+
+
+@pytest.mark.parametrize("said", ['["a","b"]', '{"q":"x"}', '[{"q":"x"}]', '[{"role":7}]'])
+def test_a_prompt_of_json_without_roles_is_text(tmp_path: Path, said: str) -> None:
+    [found] = exchanges(table(tmp_path / "rows.csv", said, "yes"))
+    assert found.prompt == said
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "is_answer"),
+    [
+        ('{"content":"Hi","role":"assistant"}', "Hi", True),
+        ('{"content":[{"type":"text","text":"Hi"}],"finish_reason":"stop"}', "Hi", True),
+        ('{"refusal":"No."}', None, True),
+        ('{"tool_calls":[{"function":{"name":"f"}}],"content":null}', None, True),
+        ('{"error":{"message":"timeout"}}', None, False),
+    ],
+)
+def test_a_structured_response_in_a_cell_is_read_as_one(
+    tmp_path: Path, said: str, text: str | None, is_answer: bool
+) -> None:
+    [found] = exchanges(table(tmp_path / "rows.csv", "Hi", said))
+    assert (found.answer.text, answered(found.answer)) == (text, is_answer)
 
 
 def test_a_table_without_what_is_needed_names_every_column_that_is_missing(tmp_path: Path) -> None:

@@ -135,3 +135,25 @@ def test_logs_that_are_cut_off_cost_what_was_cut() -> None:
     [letter] = read(whole[:-3], headers)
     assert isinstance(letter, DeadLetter)
     assert letter.reason.startswith("OpenTelemetry traces or logs (protobuf): ends or breaks")
+
+
+def test_a_log_record_whose_event_is_no_text_costs_no_other_in_either_encoding() -> None:
+    plain = only(fixture("otlp_details"))
+    for odd in (
+        {"eventName": ["x"]},
+        {"attributes": [{"key": "event.name", "value": {"arrayValue": {"values": [{"stringValue": "x"}]}}}]},
+        {"attributes": [{"key": "event.name", "value": {"kvlistValue": {"values": []}}}]},
+    ):
+        value = fixture("otlp_details")
+        value["resourceLogs"][0]["scopeLogs"][0]["logRecords"].append(odd)
+        assert only(value) == plain
+    for kind in (0x2A, 0x32):  # of AnyValue: an array, a list of pairs
+        value = b"\x12" + _sized(bytes([kind]) + _sized(b""))
+        record = b"\x32" + _sized(b"\x0a" + _sized(b"event.name") + value)
+        odd_body = b"\x0a" + _sized(b"\x12" + _sized(b"\x12" + _sized(record)))
+        assert only(fixture("otlp_details_proto") + odd_body) == plain
+
+
+def _sized(raw: bytes) -> bytes:
+    """A field of protobuf of less than 128 bytes behind its number: length and content."""
+    return bytes([len(raw)]) + raw

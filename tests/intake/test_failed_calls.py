@@ -5,6 +5,9 @@ from __future__ import annotations
 from schemas.identity import Model, identity_of
 from services.intake.core import IntakeState, step
 from services.intake.volatile_fields import Volatility, meant_identity, observe
+from services.record.core import additions
+from services.replay.scored_rows import learnable
+from services.score.blocks import rows_of
 from tests.support.blocks import Row, block
 
 ASKED = Model(requested="gpt-4", provider="openai", system_prompt_sha256="a")
@@ -56,3 +59,18 @@ def test_volatile_fields_are_no_reason_to_know_nobody() -> None:
     failed = ASKED.model_copy(update={"system_prompt_sha256": "of today"})
     assert meant_identity(state, failed) == identity_of(SERVED, state.fields)
     assert meant_identity(state, Model(requested="gpt-5")) is None
+
+
+def test_an_answer_that_broke_off_is_no_answer_of_rates_and_baselines_and_no_other_identity() -> None:
+    broken = ("broken_off",)
+    _, who, unserved = taken((SERVED, ()), (ASKED, broken))
+    assert (who[1], unserved[1]) == (identity_of(SERVED), False)
+    signals = {"refusal": True, "secret_leak": True}
+    some = [Row(f"e{i}", i, float(i), flags=flags, signals=signals) for i, flags in enumerate([(), broken, FAILED])]
+    _, intake = step(IntakeState.start("r"), block(some, "r"))
+    assert intake.rows.answered.tolist() == [True, False, False]
+    assert intake.rows.truths("secret_leak").tolist()[:2] == [1.0, 1.0]
+    sums = additions(block(some[:2], "r"), step(IntakeState.start("r"), block(some[:2], "r"))[1]).sums
+    told = {key[-1]: value for key, value in sums.items()}
+    assert told == {"": (2, 1, 1.0), "refusal": (2, 1, 1.0), "secret_leak": (2, 2, 2.0)}
+    assert [row.id for row in learnable(rows_of(block(some, "r")))] == ["e0"]

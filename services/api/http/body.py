@@ -98,14 +98,17 @@ _NO_GZIP: Final = "is no gzip, as content-encoding says, or ends too early; send
 
 
 class _Unpacking:
-    """A body of gzip that arrives in pieces: what it unpacks to is bounded, and counted in the budget as it grows."""
+    """A body of gzip in pieces: both sizes are bounded; what it unpacks to is counted in the budget as it grows."""
 
     def __init__(self, share: BodyShare, most: int) -> None:
-        self._share, self._most, self._size = share, most, 0
+        self._share, self._most, self._packed, self._size = share, most, 0, 0
         self._member = zlib.decompressobj(_WITH_HEADER)
         self._begun = False
 
     def unpack(self, piece: bytes) -> Iterator[bytes]:
+        self._packed += len(piece)  # empty members unpack to nothing, and take as long
+        if self._packed > self._most:
+            raise _too_large(self._most)
         while piece:
             if self._member.eof:
                 self._member = zlib.decompressobj(_WITH_HEADER)

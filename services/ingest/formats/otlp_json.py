@@ -59,7 +59,7 @@ def _log(sent: Any, resource: Json, told: Any, told_scope: Any) -> LogEvent | Dr
     faults: list[str] = []
     attributes = attributes_of(sent.get("attributes"), faults)
     name = sent.get("eventName") or sent.get("event_name") or attributes.get("event.name")
-    if name not in EVENTS:
+    if not isinstance(name, str) or name not in EVENTS:
         return None
     when = sent.get("timeUnixNano", sent.get("time_unix_nano"))
     if when in (None, 0, "0", ""):

@@ -171,7 +171,7 @@ def _log(raw: bytes, start: int, end: int, scope: _Scope, piece: Callable[[], by
         elif number == 12 and wire == BYTES:
             found[12] = text(raw, a, b)
     name = found[12] or attributes.get("event.name")
-    if name not in EVENTS:
+    if not isinstance(name, str) or name not in EVENTS:
         return None
     return LogEvent(
         trace_id=found[9],
