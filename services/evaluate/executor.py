@@ -264,10 +264,12 @@ class Executor:
         model, kept, before, spent = await tools.read(lambda connection: _known(connection, claimed, watched))
         now = tools.clock()
         judged = await tools.read(lambda connection: scored_otherwise(connection, what, suite, tools.scorers, now))
-        earlier, only = ((), False) if judged is None else (judged[0].answers, judged[1])
-        kept = tuple({(one.item, one.repeat): one for one in (*earlier, *kept)}.values())
+        anew = None
+        if judged is not None:
+            anew = judged[0] if judged[1] else None
+            kept = tuple({(one.item, one.repeat): one for one in (*judged[0].answers, *kept)}.values())
         change = persistence.change_of(what)
-        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent, only)
+        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent, anew)
         run_tools = RunTools(
             tools.score,
             tools.scorers,

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -143,6 +144,36 @@ def test_a_baselines_answers_are_scored_anew_once_its_model_is_gone_and_held_aga
     upgraded("compliant")
     comparison = caught.comparisons[-1]
     assert (comparison.before_run, comparison.overall) == (anew.id, "regressed")
+
+
+@pytest.mark.parametrize(
+    "instead", [{"model": "fake-2"}, {"settings": {"temperature": 0.5}}, {"system_prompt_file": "other"}]
+)
+def test_a_baselines_answers_are_scored_anew_as_they_were_asked_for_whatever_the_target_is_now(
+    database: Database, endpoint: Endpoint, tmp_path: Path, instead: dict[str, Any]
+) -> None:
+    """An incident is open, and the target was changed since: nothing may be asked, and nothing need be."""
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    traffic(database)
+    done(database, monitor, caught)
+    troubled(database)
+    if "system_prompt_file" in instead:
+        file = tmp_path / "other"
+        file.write_text("You are another bot.", encoding="utf-8")
+        instead = {"system_prompt_file": str(file)}
+    assert monitor.defaults.target is not None
+    changed = watched(endpoint.url("normal"), target=replace(monitor.defaults.target, **instead))
+    before = len(endpoint.seen())
+    with closing(Offload("database")) as thread:
+        given = means(database, changed, caught, thread)
+        asyncio.run(Executor(replace(given, scorers={**given.scorers, "form": "another"})).once())
+    first, anew = caught.runs
+    assert (anew.status, anew.reason, len(endpoint.seen())) == ("complete", None, before)
+    with database.read() as connection:
+        was, now_is = stored_run(connection, first.id), stored_run(connection, anew.id)
+    assert was is not None
+    assert now_is is not None
+    assert (now_is.target, now_is.settings) == (was.target, was.settings), "it says how its answers were asked for"
 
 
 def test_a_stored_run_that_cannot_be_read_keeps_no_other_route_from_being_asked(
