@@ -158,10 +158,9 @@ def test_a_baselines_answers_are_scored_anew_as_they_were_asked_for_whatever_the
     traffic(database)
     done(database, monitor, caught)
     troubled(database)
+    (tmp_path / "other").write_text("You are another bot.", encoding="utf-8")
     if "system_prompt_file" in instead:
-        file = tmp_path / "other"
-        file.write_text("You are another bot.", encoding="utf-8")
-        instead = {"system_prompt_file": str(file)}
+        instead = {**instead, "system_prompt_file": str(tmp_path / "other")}
     assert monitor.defaults.target is not None
     changed = watched(endpoint.url("normal"), target=replace(monitor.defaults.target, **instead))
     before = len(endpoint.seen())
