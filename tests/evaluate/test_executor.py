@@ -159,10 +159,11 @@ def test_a_baselines_answers_are_scored_anew_as_they_were_asked_for_whatever_the
     done(database, monitor, caught)
     troubled(database)
     (tmp_path / "other").write_text("You are another bot.", encoding="utf-8")
-    if "system_prompt_file" in instead:
-        instead = {**instead, "system_prompt_file": str(tmp_path / "other")}
     assert monitor.defaults.target is not None
-    changed = watched(endpoint.url("normal"), target=replace(monitor.defaults.target, **instead))
+    target = replace(monitor.defaults.target, **instead)
+    if target.system_prompt_file is not None:
+        target = replace(target, system_prompt_file=str(tmp_path / target.system_prompt_file))
+    changed = watched(endpoint.url("normal"), target=target)
     before = len(endpoint.seen())
     with closing(Offload("database")) as thread:
         given = means(database, changed, caught, thread)
