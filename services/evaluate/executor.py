@@ -65,6 +65,7 @@ class Executor:
     _next_look: float = 0.0
     _next_versions: float = 0.0
     _looked: set[tuple[str, str]] = field(default_factory=set)
+    _moved: dict[tuple[str, str], str] = field(default_factory=dict)
     _told: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -133,6 +134,7 @@ class Executor:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
         looked = {(one.run.route, one.run.suite.name) for one in found if not one.moved}
         self._looked |= looked | {one[:2] for one in unread}
+        self._moved |= {(one.run.route, one.run.suite.name): one.run.id for one in found if one.moved}
 
     async def _of_each(
         self, find: Callable[[Connection, Sequence[K]], Sequence[V]], items: Sequence[K]
@@ -165,10 +167,13 @@ class Executor:
     async def _shown(
         self, asked: Sequence[tuple[str, str, str]], now: datetime
     ) -> tuple[Sequence[BaselineRun], Sequence[tuple[str, str, str]]]:
-        """The runs of baselines that this process has not looked at yet, and those that cannot be read."""
+        """The runs of baselines that this process has not looked at yet, and those that cannot be read.
+
+        Those whose model may be another are looked at again once it may not: till then nothing else becomes of them.
+        """
         new = [one for one in asked if one[:2] not in self._looked]
-        scorers = self.tools.scorers
-        return await self._of_each(lambda connection, some: baseline_runs(connection, some, scorers, now), new)
+        known = set(self._moved.values())
+        return await self._of_each(lambda connection, some: baseline_runs(connection, some, known, now), new)
 
     async def _new_versions(
         self, asked: Sequence[tuple[str, str, str]], due: Set[tuple[str, str]], now: datetime
@@ -264,10 +269,12 @@ class Executor:
         model, kept, before, spent = await tools.read(lambda connection: _known(connection, claimed, watched))
         now = tools.clock()
         judged = await tools.read(lambda connection: scored_otherwise(connection, what, suite, tools.scorers, now))
-        earlier, only = ((), False) if judged is None else (judged[0].answers, judged[1])
-        kept = tuple({(one.item, one.repeat): one for one in (*earlier, *kept)}.values())
+        anew = None
+        if judged is not None:
+            anew = judged[0] if judged[1] else None
+            kept = tuple({(one.item, one.repeat): one for one in (*judged[0].answers, *kept)}.values())
         change = persistence.change_of(what)
-        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent, only)
+        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent, anew)
         run_tools = RunTools(
             tools.score,
             tools.scorers,

@@ -11,7 +11,7 @@ are others, its stored answers are scored anew, and nothing is asked: also once 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -69,31 +69,35 @@ class BaselineRun:
 
 
 def baseline_runs(
-    connection: Connection, wanted: Iterable[tuple[str, str, str]], scorers: Mapping[str, str], now: datetime
+    connection: Connection, wanted: Iterable[tuple[str, str, str]], known: Collection[str], now: datetime
 ) -> tuple[BaselineRun, ...]:
-    """At most so many of (route, suite, target) that have such a run, and may be asked, or scored, again now.
+    """At most so many of (route, suite, target) that have such a run, those of routes with an incident last.
 
-    Where another model may answer those alone whose scorers are not those of today: they come last.
+    Of those whose model may be another it leaves out which ones are `known`, by their ids, and the own questions of a
+    route with an incident: they are refused then, and asked for once.
     """
     every = list(wanted)
     names = sorted({route for route, _, _ in every})
     troubled, pins = incidents.unresolved(connection, names), baselines.current_pinnings(connection, names)
     found: list[BaselineRun] = []
     for route, suite, target in sorted(every, key=lambda one: one[0] in troubled):
-        id = runs.reference_run(connection, route, suite, now)
-        run = None if id is None else stored_run(connection, id)
-        if run is None:
-            continue
-        moved = route in troubled or scores.latest_identity(connection, route) != run.identity
-        if moved and dict(run.scorers) == dict(scorers):
-            continue
-        pinned = pins.get(route)
-        if pinned is None:
-            found.append(BaselineRun(run, "first_seen", hash16([route, "first_seen"]), target, moved))
-        elif pinned.to_identity == run.identity:
-            found.append(BaselineRun(run, "pinned", pinned.id, target, moved))
         if len(found) == MOST:
             break
+        id = runs.reference_run(connection, route, suite, now)
+        stored = None if id is None else runs.get(connection, id)
+        pinned = pins.get(route)
+        if id is None or stored is None or (pinned is not None and pinned.to_identity != stored.identity):
+            continue
+        moved = route in troubled or scores.latest_identity(connection, route) != stored.identity
+        if moved and (id in known or (route in troubled and suite == OWN_TRAFFIC)):
+            continue
+        run = stored_run(connection, id)
+        if run is None:
+            continue
+        if pinned is None:
+            found.append(BaselineRun(run, "first_seen", hash16([route, "first_seen"]), target, moved))
+        else:
+            found.append(BaselineRun(run, "pinned", pinned.id, target, moved))
     return tuple(found)
 
 

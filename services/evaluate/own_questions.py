@@ -41,7 +41,8 @@ def questions(connection: Connection, claimed: ClaimedRun, policy: ReaskPolicy |
     """The route's own questions that the run is to ask.
 
     Raises:
-        AskLater: while the texts of a new baseline may be on their way, and when the day's budget is used up.
+        AskLater: while the texts of a new baseline may be on their way, when the day's budget is used up, and where an
+            incident keeps a baseline from being asked once more.
         InputError: if there is nothing to ask, or nothing that the answers could be held against; it says why.
     """
     what = claimed.what
@@ -54,6 +55,8 @@ def questions(connection: Connection, claimed: ClaimedRun, policy: ReaskPolicy |
     if what.moment == "pinned" and what.cause != pinned.id:
         raise InputError(words.ANOTHER_BASELINE)
     if what.moment == "pinned" and incidents.has_unresolved(connection, what.route):
+        if runs.reference_run(connection, what.route, OWN_TRAFFIC, now) is not None:
+            raise AskLater(words.DURING_INCIDENT, next_day(now))  # an update has outdated that one: asked for once
         raise InputError(words.DURING_INCIDENT)
     stored = own_questions.load(connection, what.route, pinned.baseline)
     if what.moment != "pinned" and runs.reference_run(connection, what.route, OWN_TRAFFIC, claimed.created) is None:

@@ -52,7 +52,8 @@ class RunOrder:
         kept: answers of this very run that are stored already: they are not asked for again, and scored anew unless
             the judge of today said what they are. Of those that are none it counts what they took.
         spent: by earlier attempts of this run.
-        kept_only: nothing is asked: the model that answers now may be another than the one whose answers are kept.
+        anew: the run whose answers alone are scored anew, as it asked for them, whatever the target is now: the model
+            that answers now may be another. None may ask.
         against: the run that it is held against while it goes on, to stop once that is decided; None asks all.
     """
 
@@ -65,7 +66,7 @@ class RunOrder:
     kept: tuple[SuiteAnswer, ...] = ()
     against: RunResult | None = None
     spent: Spent = field(default_factory=Spent)
-    kept_only: bool = False
+    anew: RunResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class _RunProgress:
     async def _asked(self, endpoint: Endpoint, item: Item, repeat: int) -> SuiteAnswer | None:
         """The answer to one question; None once the run has ended, which a budget that is spent does."""
         answer = None
-        if self.order.kept_only:
+        if self.order.anew is not None:
             self.stopped = self.stopped or runs.MODEL_GONE
             return None
         try:
@@ -217,7 +218,7 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     left.sort(key=lambda one: (one[0].id, one[1]) not in progress.stored)  # a budget that is spent leaves those
     with _judge_calls(tools.judge, left, progress):
         await _asked_all(progress, endpoint, left, bounds.seconds)
-    requested = endpoint.settings.model
+    requested = endpoint.settings.model if order.anew is None else order.anew.target.model
     asked = [(item, repeat) for item, repeat in _questions(order.suite) if _stands(item, progress.watch)]
     found = [one for item, repeat in asked if (one := progress.answers.get((item.id, repeat))) is not None]
     status, reason = status_of(len(asked), found, progress.stopped, requested, order.model)
@@ -289,13 +290,22 @@ def _questions(suite: Suite, watch: PairedWatch | None = None) -> list[tuple[Ite
 def _kept(
     order: RunOrder, endpoint: Endpoint, questions: Iterable[tuple[Item, int]]
 ) -> dict[tuple[str, int], SuiteAnswer]:
-    """The stored answers to the very questions that would be asked now."""
+    """The stored answers to the very questions that would be asked now, or that the run asked that is scored anew."""
     stored = {(answer.item, answer.repeat): answer for answer in order.kept if answered(answer)}
+    if order.anew is not None:
+        first = {(answer.item, answer.repeat): answer for answer in order.anew.answers if answered(answer)}
+        wanted = [key for item, repeat in questions if (key := (item.id, repeat)) in first]
+        same = {key for key in wanted if key in stored and _question(stored[key]) == _question(first[key])}
+        return {key: stored[key] if key in same else first[key] for key in wanted}
     return {
         (item.id, repeat): answer
         for item, repeat in questions
         if (answer := stored.get((item.id, repeat))) is not None and endpoint.would_ask(item, answer)
     }
+
+
+def _question(answer: SuiteAnswer) -> tuple[object, ...]:
+    return answer.requested, answer.settings, answer.messages
 
 
 def not_run(order: RunOrder, target: AskedTarget, tools: RunTools, reason: str) -> RunResult:
@@ -313,15 +323,18 @@ def _result(
     reason: str | None,
     watch: PairedWatch | None = None,
 ) -> RunResult:
-    seed = settings.settings.get("seed")
+    target, sent = (settings.target, settings.settings)
+    if order.anew is not None:
+        target, sent = order.anew.target, order.anew.settings
+    seed = sent.get("seed")
     return RunResult(
         id=order.id,
         route=order.route,
-        identity=order.identity or _identity(settings.target, answers),
+        identity=order.identity or _identity(target, answers),
         change=order.change,
         suite=AskedSuite.of(order.suite),
-        target=settings.target,
-        settings=settings.settings,
+        target=target,
+        settings=sent,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         scorers=tools.scorers,
         scorer_errors=tools.errors,

@@ -8,13 +8,15 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from schemas.base import hash16
 from schemas.decision import Decision
 from schemas.identity import Model, identity_of
+from services.evaluate import outdated
 from services.evaluate.executor import Executor
 from services.evaluate.persistence import stored_run
 from services.evaluate.suite import Suite
@@ -143,6 +145,78 @@ def test_a_baselines_answers_are_scored_anew_once_its_model_is_gone_and_held_aga
     upgraded("compliant")
     comparison = caught.comparisons[-1]
     assert (comparison.before_run, comparison.overall) == (anew.id, "regressed")
+
+
+@pytest.mark.parametrize(
+    "instead", [{"model": "fake-2"}, {"settings": {"temperature": 0.5}}, {"system_prompt_file": "other"}]
+)
+def test_a_baselines_answers_are_scored_anew_as_they_were_asked_for_whatever_the_target_is_now(
+    database: Database, endpoint: Endpoint, tmp_path: Path, instead: dict[str, Any]
+) -> None:
+    """An incident is open, and the target was changed since: nothing may be asked, and nothing need be."""
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    traffic(database)
+    done(database, monitor, caught)
+    troubled(database)
+    (tmp_path / "other").write_text("You are another bot.", encoding="utf-8")
+    assert monitor.defaults.target is not None
+    target = replace(monitor.defaults.target, **instead)
+    if target.system_prompt_file is not None:
+        target = replace(target, system_prompt_file=str(tmp_path / target.system_prompt_file))
+    changed = watched(endpoint.url("normal"), target=target)
+    before = len(endpoint.seen())
+    with closing(Offload("database")) as thread:
+        given = means(database, changed, caught, thread)
+        asyncio.run(Executor(replace(given, scorers={**given.scorers, "form": "another"})).once())
+    first, anew = caught.runs
+    assert (anew.status, anew.reason, len(endpoint.seen())) == ("complete", None, before)
+    with database.read() as connection:
+        was, now_is = stored_run(connection, first.id), stored_run(connection, anew.id)
+    assert was is not None
+    assert now_is is not None
+    assert (now_is.target, now_is.settings) == (was.target, was.settings), "it says how its answers were asked for"
+
+
+def test_a_baselines_run_is_read_once_while_an_incident_is_open_and_once_more_after_it(
+    database: Database, endpoint: Endpoint
+) -> None:
+    """Whole runs are decoded on the thread that all steps of a process share."""
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    traffic(database)
+    done(database, monitor, caught)
+    read: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: read.append(given[2]))
+
+    def decoded() -> int:
+        before = len(read)
+        assert asyncio.run(executor.once()) == 0
+        return sum("runs.payload" in one for one in read[before:])
+
+    with closing(Offload("database")) as thread:
+        executor = Executor(means(database, monitor, caught, thread))
+        troubled(database)
+        assert [decoded() for _ in range(3)] == [1, 0, 0]
+        troubled(database, "resolved")
+        assert [decoded() for _ in range(3)] == [1, 0, 0]
+
+
+def test_routes_whose_model_has_moved_keep_no_other_from_being_scored_anew(
+    database: Database, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are looked at together, with nothing to be done for any of them till their model is back."""
+    monkeypatch.setattr(outdated, "MOST", 1)
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    for route in ("a/moved", "z/stays"):
+        traffic(database, route=route)
+    done(database, monitor, caught)
+    traffic(database, Model(requested="fake-1", served="fake-1-another"), "a/moved", first=10)
+    with closing(Offload("database")) as thread:
+        given = means(database, monitor, caught, thread, larger)
+        executor = Executor(replace(given, scorers={**given.scorers, "form": "another"}))
+        for _ in range(3):
+            asyncio.run(executor.once())
+    first_seen = [one.what.route for one in database.query(evaluation_queue.find) if one.what.moment == "first_seen"]
+    assert sorted(first_seen) == ["a/moved", "z/stays", "z/stays"]
 
 
 def test_a_stored_run_that_cannot_be_read_keeps_no_other_route_from_being_asked(

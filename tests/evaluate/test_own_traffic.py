@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import time, timedelta
 from typing import Any
@@ -16,6 +18,7 @@ from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
 from services.evaluate.executor import Executor
+from services.evaluate.outdated import baseline_runs
 from services.evaluate.own_traffic import (
     FEWEST,
     item_id,
@@ -29,8 +32,9 @@ from services.evaluate.own_traffic import (
 )
 from services.evaluate.persistence import stored_run
 from services.evaluate.result import AskedSuite
-from services.evaluate.triggers import due_runs
+from services.evaluate.triggers import due_runs, target_name
 from services.monitor import ReaskPolicy, RoutePolicy, Target
+from services.offload import Offload
 from services.record.recorder import Recorder
 from services.store import backlog, evaluation_queue, own_questions, runs
 from services.store.engine import Database
@@ -43,7 +47,7 @@ from tests.support.asking import ROUTE, now
 from tests.support.blocks import block, rows
 from tests.support.counted_judge import CountedJudge
 from tests.support.endpoint import Endpoint
-from tests.support.executing import OLD, Caught, asks, done, states, watched
+from tests.support.executing import OLD, Caught, asks, done, means, states, watched
 from tests.support.pinned_routes import BASELINE, pinned, told, troubled
 from tests.support.results import answer, result
 
@@ -223,6 +227,37 @@ def test_during_an_incident_no_baseline_is_asked_for_the_model_may_be_another(
     ((_, state, reason),) = states(database)
     assert (state, "open incident" in (reason or "")) == ("failed", True)
     assert endpoint.seen(key) == []
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_baseline_that_an_update_outdates_during_an_incident_is_scored_anew_once_that_is_resolved(
+    database: Database, endpoint: Endpoint, before: bool
+) -> None:
+    """It is asked for once: what an incident keeps from it, also one that opens after that, is not lost."""
+    told(database, several())
+    caught, monitor = Caught(), watched(endpoint.url("normal"), **policy(daily_budget=1000))
+    assert done(database, monitor, caught) == 1
+    asked = len(endpoint.seen())
+    with closing(Offload("database")) as thread:
+        given = means(database, monitor, caught, thread)
+        executor = Executor(replace(given, scorers={**given.scorers, "form": "another"}))
+        if before:
+            assert monitor.defaults.target is not None
+            wanted = [(ROUTE, OWN_TRAFFIC, target_name(monitor.defaults.target))]
+            with database.write() as connection:
+                (one,) = baseline_runs(connection, wanted, (), now())
+                row = one.again(None, executor.tools.scorers, now())
+                assert row is not None
+                evaluation_queue.enqueue(connection, [row], now())
+        troubled(database)
+        assert [asyncio.run(executor.once()) for _ in range(2)] == [int(before), 0]
+        assert "failed" not in {state for _, state, _ in states(database)}
+        troubled(database, "resolved")
+        with database.write() as connection:
+            connection.execute(update(table(EvaluationRow)).values(lease_until=None))
+        assert asyncio.run(executor.once()) == 1
+    assert [run.status for run in caught.runs] == ["complete", "complete"]
+    assert len(endpoint.seen()) == asked, "its answers are there"
 
 
 def test_a_baseline_is_not_asked_while_another_identity_answers(database: Database, endpoint: Endpoint) -> None:
