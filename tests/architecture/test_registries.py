@@ -18,6 +18,7 @@ NAMED = {
     "services.evaluate.endpoints.chat_completions": {"refusal": "a field of OpenAI's chat answer"},
     "services.evaluate.endpoints.messages": {"refusal": "a reason of Anthropic's why an answer ended"},
     "services.store.erasure": {"refusal": "a field of OpenAI's chat answer"},
+    "services.ingest.files": {"refusal": "a field of OpenAI's chat answer"},
     "schemas.exchange": {"refusal": "a field of OpenAI's chat answer, and the type of a part"},
     "services.api.resources.suites": {"hazard": "a field of a suite's item"},
     "services.cli.evaluations": {
