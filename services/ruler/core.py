@@ -15,7 +15,6 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from schemas.base import hash16
 from schemas.exchange import RULER_ROUTE
@@ -211,12 +210,21 @@ def _move(name: str, before: AnchorMeasurement, now: AnchorMeasurement) -> Signa
         up=up,
         down=down,
         other=other,
-        p=float(binomtest(up, up + down).pvalue) if up + down else 1.0,
+        p=_both_ways(up, down),
         surer=sum(1 for move in moves if move > SURER),
         largest=max(moves, default=0.0),
         rate_before=_rate(old),
         rate_now=_rate(new),
     )
+
+
+def _both_ways(up: int, down: int) -> float:
+    """The exact two-sided p of a fair coin for moves `up` and `down`."""
+    if not up + down:
+        return 1.0
+    from scipy.stats import binomtest  # noqa: PLC0415 -- a second, and few processes hold scorers against each other
+
+    return float(binomtest(up, up + down).pvalue)
 
 
 def _probability_moves(

@@ -6,18 +6,17 @@ import contextlib
 import fcntl
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -27,11 +26,15 @@ from services.store import audit_log, dialect
 from services.store.audit_head import AuditHead
 from services.store.faults import fault_of
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5
 FIRST_PAUSE: Final = 0.02
+_MIGRATION: Final = re.compile(r"v(\d{4})_.*\.py")
 _BESIDE: Final = ("-wal", "-shm", "-journal", ".lock")
 FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@host/name"
 
@@ -46,6 +49,10 @@ class UnopenedError(StoreError):
     def __init__(self, message: str, *, reason: str, heals: bool) -> None:
         super().__init__(message)
         self.reason, self.heals = reason, heals
+
+
+class _NewerTables(Exception):  # noqa: N818
+    """A migration was applied that this version does not know."""
 
 
 class Conflict(Exception):  # noqa: N818
@@ -154,7 +161,7 @@ def open_database(url: str, *, create: bool = True, heads: Path | None = None) -
             reason=words,
             heals=found.heals and is_unavailable(error),
         ) from error
-    except CommandError as error:
+    except _NewerTables as error:
         engine.dispose()
         raise StoreError(
             f"the database {without_password(parsed)} was written by a newer version of Keelwatch ({error}); "
@@ -222,13 +229,41 @@ def is_locked(error: BaseException) -> bool:
 
 def upgrade(connection: Connection) -> None:
     """Apply the missing migrations within the connection's transaction."""
-    command.upgrade(alembic_config(connection), "head")
+    if _revision(connection) == newest_revision():
+        return
+    from alembic import command  # noqa: PLC0415 -- takes as long as reading all tables, and mostly nothing is missing
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    try:
+        command.upgrade(alembic_config(connection), "head")
+    except CommandError as error:
+        raise _NewerTables(str(error)) from error
+
+
+def newest_revision() -> str:
+    """The last of the migrations that ship inside this package, as their files' names say it."""
+    found = (_MIGRATION.match(one.name) for one in (_migrations() / "versions").iterdir())
+    return max(one[1] for one in found if one)
+
+
+def _revision(connection: Connection) -> str | None:
+    """What Alembic noted last; None in a new database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("select version_num from alembic_version")).scalar()
+    return found
+
+
+def _migrations() -> Traversable:
+    return resources.files("services.store") / "migrations"
 
 
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for the migrations that ship inside this package."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(resources.files("services.store") / "migrations"))
+    config.set_main_option("script_location", str(_migrations()))
     config.attributes["connection"] = connection
     return config
 

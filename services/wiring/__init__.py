@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         replay_tools,
         scorer,
         sender,
-        slack_answer,
         suite_scorer,
     )
     from services.wiring.api_server import api_service
@@ -41,7 +40,6 @@ _PLACES: Final = {
         "replay_tools",
         "scorer",
         "sender",
-        "slack_answer",
         "suite_scorer",
     ),
     "api_server": ("api_service",),
@@ -87,7 +85,6 @@ __all__ = [
     "scorer",
     "scorer_versions",
     "sender",
-    "slack_answer",
     "suite_judge",
     "suite_scorer",
     "worker_setup",

@@ -1,4 +1,4 @@
-"""What settings and monitor file choose: embedder, scorer, suites' runner, receivers, Slack's buttons."""
+"""What settings and monitor file choose: embedder, scorer, suites' runner, receivers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import asyncio
 import atexit
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from random import Random
 from typing import Final
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from detectors import registered
 from schemas.base import Record
-from schemas.decision import Decision
-from schemas.incident import Incident
-from services.api.app import Api
-from services.api.auth.api_key import may, sees
 from services.errors import InputError
 from services.evaluate.dependencies import EvaluateDependencies
 from services.evaluate.executor import serve
@@ -28,15 +23,11 @@ from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite_judge import SuiteJudge
 from services.evaluate.suite_library import load_suite
-from services.monitor import GuardrailPolicy, Monitor, RoutePolicy, SlackAccess, SlackReceiver
+from services.monitor import GuardrailPolicy, Monitor, RoutePolicy, SlackReceiver
 from services.notify.channel import DEFAULT, Receiver, Receivers
 from services.notify.message import MessageOptions
-from services.notify.press_access import RoleRules
-from services.notify.receivers import slack
 from services.notify.receivers.console import Console
 from services.notify.receivers.slack import SlackBot, SlackWebhook
-from services.notify.receivers.slack_actions import Permit, SlackActions, TooLate, router
-from services.notify.receivers.slack_people import PressPermission, SlackPeople
 from services.notify.sender import Sender
 from services.observability.metrics import NotificationMeters
 from services.offload import Offload
@@ -46,16 +37,13 @@ from services.record.recorder import Recorder
 from services.replay.runner import ReplayDependencies
 from services.score.core import AskRails, ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
-from services.score.embed.openvino import OpenVinoEmbedder
 from services.score.judging import NO_JUDGE, Judge
 from services.score.rails.process import RailProcess
 from services.score.windows import texts_of
 from services.settings import Settings, keep_libraries_offline, load_settings, secret
 from services.signals._hyperscan import keep_compiled
 from services.signals.protocol import ScoredText, Windows
-from services.store import incidents, slack_requests
 from services.store.audit_check import check
-from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
 from services.wiring.compiled_patterns import PatternFolder
@@ -66,8 +54,6 @@ LOG: Final = logging.getLogger("keelwatch.audit")
 EXTRA: Final = "sentence-transformers"
 """Name of the embedder, of its library, and of the extra that installs it."""
 EMBEDDERS: Final = ("openvino", "openvino-f32", EXTRA)
-LOOKUP_SECONDS: Final = 2.0
-"""How long Slack may take to say who somebody is: whoever pressed is answered within three seconds."""
 _OF_EXTRA: Final = ("sentence_transformers", "torch", "transformers")
 
 
@@ -90,6 +76,8 @@ def _embedder(named: str) -> Embedder:
         return CachedEmbedder(_any_model(model or None))
     if name not in EMBEDDERS or model:
         raise InputError(f"KEELWATCH_EMBEDDER={named}: must be one of {', '.join(EMBEDDERS)}")
+    from services.score.embed.openvino import OpenVinoEmbedder  # noqa: PLC0415 -- few processes embed
+
     return CachedEmbedder(OpenVinoEmbedder(precision="f32" if name.endswith("f32") else "auto"))
 
 
@@ -338,47 +326,3 @@ def message_look(settings: Settings, own: str | None = None) -> MessageOptions:
     return MessageOptions(
         settings.public_url or settings.api_url or own, buttons=settings.slack_signing_secret is not None
     )
-
-
-def slack_answer(settings: Settings) -> Callable[[str, str], Awaitable[None]]:
-    """What says words to the person who pressed a button, at the address that came with the press."""
-    return lambda url, words: slack.answer(url, words, settings.slack_api_url)
-
-
-def slack_actions(settings: Settings, watched: Monitor) -> Callable[[FastAPI, Api], None] | None:
-    """What adds `/slack/actions` to the API; None without KEELWATCH_SLACK_SIGNING_SECRET."""
-    signing = settings.slack_signing_secret
-    if signing is None:
-        return None
-    permission = press_permission(settings, watched.slack_access)
-
-    def extend(app: FastAPI, api: Api) -> None:
-        app.include_router(router(actions_of(signing.get_secret_value(), api, permission), slack_answer(settings)))
-
-    return extend
-
-
-def press_permission(settings: Settings, access: SlackAccess | None) -> PressPermission:
-    """Who may press: people of the monitor file, with the roles and globs of the API's keys."""
-    token = None if access is None else secret(access.token_env)
-    people = None if token is None else SlackPeople(SlackBot(token, "", settings.slack_api_url, LOOKUP_SECONDS))
-    return PressPermission(access, people, RoleRules(may, sees))
-
-
-def actions_of(secret: str, api: Api, permit: Permit) -> SlackActions:
-    """What presses do: decisions of the API, which knows whether they come too late."""
-
-    async def incident(id: str) -> Incident | None:
-        return await asyncio.to_thread(api.database.query, incidents.get, id)
-
-    async def decide(several: Sequence[Decision]) -> None:
-        try:
-            await api.decisions.decide_all(several)
-        except StaleDecision as stale:
-            raise TooLate(str(stale)) from None
-
-    async def take(signature: str) -> bool:
-        work = lambda connection: slack_requests.take(connection, signature, api.decisions.clock())  # noqa: E731
-        return await asyncio.to_thread(api.database.transact, work)
-
-    return SlackActions(secret, incident, decide, api.decisions.clock, permit, take)

@@ -48,9 +48,9 @@ from services.stream.consumer_groups import GroupLags, check_deployment
 from services.stream.process_health import GRACE_SECONDS, BrokerCheck, DatabaseCheck
 from services.stream.producer import ConnectingProducer
 from services.stream.runner import Companion
-from services.wiring.adapters import slack_actions
 from services.wiring.database import open_available_database, seed_first_key
 from services.wiring.scorers import scorer_versions
+from services.wiring.slack_presses import slack_actions
 
 _CHECK_SECONDS: Final = 5.0
 
@@ -157,15 +157,16 @@ class ApiPart:
     checks: Mapping[str, Check]
 
 
-def api_part(
-    database: Database,
-    watched: Monitor,
-    broker: Broker,
-    place: Place,
-    registry: CollectorRegistry,
-    extend: Callable[[FastAPI, Api], None] | None = None,
+def worker_api(
+    settings: Settings, watched: Monitor, database: Database, broker: Broker, host: str, registry: CollectorRegistry
 ) -> ApiPart:
-    """The API on the database of a worker that listens at a `place`, and counts in `registry`; `extend` adds paths."""
+    """The API on the database of a worker that listens on `host`, and counts in `registry`.
+
+    Raises:
+        InputError: if `host` is not of this machine while there is no key by which to tell people apart.
+    """
+    check_host(host, keys=seed_first_key(settings, database))
+    place, extend = place_of(settings, watched, host), slack_actions(settings, watched)
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
     system = SystemHealth(database, operations(broker, lags, database), registry)
     api = api_of(database, watched, uplink.send, system, place)

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from detectors import registered
-from services.api.auth.authorization import check_host
 from services.monitor import Monitor
 from services.monitor.route_limit import RouteLimit
 from services.observability.health import Check, HealthProbes
@@ -31,13 +29,15 @@ from services.stream.letter_keys import DatabaseKeys, FollowedKeys, publish_keys
 from services.stream.messages import Handler, Seal
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
-from services.wiring.api_server import api_part, place_of
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender
 from services.wiring.coverage import coverage_companion
-from services.wiring.database import claim_for_worker, seed_first_key
+from services.wiring.database import claim_for_worker
 from services.wiring.judging import judge_panel
 from services.wiring.retention import following_routes, route_limit, sweeping
 from services.wiring.ruler import ruler_companion
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that read topics."""
@@ -135,9 +135,9 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         if database is None or API not in names:
             yield WorkerSetup(made, companions, deployment=known)
             return
-        check_host(process.host, keys=seed_first_key(settings, database))
-        place, presses = place_of(settings, watched, process.host), slack_actions(settings, watched)
-        part = api_part(database, watched, process.broker, place, process.registry, presses)
+        from services.wiring.api_server import worker_api  # noqa: PLC0415 -- pages and all, and most workers have none
+
+        part = worker_api(settings, watched, database, process.broker, process.host, process.registry)
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 

@@ -24,7 +24,7 @@ from services.notify.receivers.slack_actions import SlackResponse
 from services.notify.receivers.slack_people import KEPT_SECONDS, PressPermission, SlackPeople
 from services.store import slack_requests
 from services.store.engine import Database
-from services.wiring.adapters import actions_of
+from services.wiring.slack_presses import actions_of
 from services.wording import notifications as words
 from tests.support.api import NOW, recorded
 from tests.support.fake_slack import TOKEN

@@ -28,7 +28,7 @@ from services.store import incidents
 from services.store.decisions import DecisionRow
 from services.store.engine import Database, open_database
 from services.store.tables import table
-from services.wiring.adapters import actions_of
+from services.wiring.slack_presses import actions_of
 from services.wording.notifications import FOLLOWS
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.databases import opened
