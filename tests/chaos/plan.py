@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -81,10 +82,15 @@ def plan(seed: int, exchanges: int, kills: int, suspensions: int = 0, restarts: 
     random_ones = max(round(AT_RANDOM * kills), kills - len(PLACES))
     others = [place for place in PLACES if place not in FIRST]
     places = [*FIRST, *chance.sample(others, len(others))]
-    some = islice(cycle(places), kills - random_ones)
-    apart = max(1, kills // 10)  # who is killed otherwise before it counts anew
-    points = [Point(place, chance.randint(1, max(1, exchanges // PLACES[place] // apart))) for place in some]
+    some = list(islice(cycle(places), kills - random_ones))
     moments = [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.8)) for _ in range(random_ones)]
+    dies = Counter([Point(place, 1).victim for place in some] + [one.victim for one in moments])
+
+    def most(place: str) -> int:
+        """Of all that is sent each death of a victim has its part: it counts anew after each."""
+        return max(1, exchanges // PLACES[place] // dies[Point(place, 1).victim])
+
+    points = [Point(place, chance.randint(1, most(place))) for place in some]
     moments += [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.7), "suspended") for _ in range(suspensions)]
     moments += [Moment(name, chance.uniform(0.1, 0.7), "restarted") for name in islice(cycle(SERVERS), restarts)]
     return Plan(tuple(points), tuple(sorted(moments, key=lambda one: one.share)))
