@@ -6,7 +6,8 @@ Of its opening and its closing, told apart, of a longer opening alone, or of tha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import Final
 from zlib import crc32
 
@@ -25,15 +26,18 @@ _PLAIN: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u2
 
 def opening_of(text: str) -> list[str]:
     """The first 60 tokens (words, and single punctuation marks) of a text, in lower case, straight quotes."""
-    return _tokens(text[:_REACH])[:OPENING_WORDS]
+    return _ends(text)[0]
 
 
 def closing_of(text: str) -> list[str]:
     """The last 60 tokens of a text that goes on after its opening; none of a shorter one."""
+    return _ends(text)[1]
+
+
+def _ends(text: str) -> tuple[list[str], list[str]]:
     first = _tokens(text[:_REACH])
-    if len(text) <= _REACH:
-        return first[OPENING_WORDS:][-CLOSING_WORDS:]
-    return _tokens(text[-_REACH:])[-CLOSING_WORDS:]
+    last = first[OPENING_WORDS:] if len(text) <= _REACH else _tokens(text[-_REACH:])
+    return first[:OPENING_WORDS], last[-CLOSING_WORDS:]
 
 
 def _tokens(text: str) -> list[str]:
@@ -47,10 +51,7 @@ def buckets_of(text: str, buckets: int) -> list[int]:
     >>> len(buckets_of("I cannot help", 1 << 17))  # three words, two pairs, one triple
     6
     """
-    found: set[int] = set()
-    for mark, tokens in zip(_MARKS, (opening_of(text), closing_of(text)), strict=True):
-        found.update(_hashed(mark, tokens))
-    return sorted({value % buckets for value in found})
+    return _distinct(chain.from_iterable(map(_hashed, _MARKS, _ends(text))), buckets)
 
 
 def opening_buckets(text: str, buckets: int) -> list[int]:
@@ -60,7 +61,7 @@ def opening_buckets(text: str, buckets: int) -> list[int]:
     True
     """
     tokens = _tokens(text[:_LONG_REACH])[:LONG_OPENING_WORDS]
-    return sorted({value % buckets for value in _hashed(_MARKS[0], tokens)})
+    return _distinct(_hashed(_MARKS[0], tokens), buckets)
 
 
 def long_buckets(text: str, buckets: int) -> list[int]:
@@ -71,21 +72,18 @@ def long_buckets(text: str, buckets: int) -> list[int]:
     """
     first = _tokens(text[:_LONG_REACH])
     closing = first[LONG_OPENING_WORDS:] if len(text) <= _LONG_REACH else _tokens(text[-_REACH:])
-    found = {*_hashed(_MARKS[0], first[:LONG_OPENING_WORDS]), *_hashed(_MARKS[1], closing[-CLOSING_WORDS:])}
-    return sorted({value % buckets for value in found})
+    ends = _hashed(_MARKS[0], first[:LONG_OPENING_WORDS]), _hashed(_MARKS[1], closing[-CLOSING_WORDS:])
+    return _distinct(chain(*ends), buckets)
 
 
-def _hashed(mark: bytes, tokens: Sequence[str]) -> list[int]:
+def _hashed(mark: bytes, tokens: Sequence[str]) -> Iterator[int]:
     """CRC-32 of each word, pair and triple: that of a pair goes on where that of its first word ended."""
     words = [token[:_LONGEST].encode("utf-8", "replace") for token in tokens]
     joined = [_JOIN + word for word in words]
-    seed, hashed = crc32(mark), []
-    for at, word in enumerate(words):
-        one = crc32(word, seed)
-        hashed.append(one)
-        if at + 1 < len(words):
-            two = crc32(joined[at + 1], one)
-            hashed.append(two)
-            if at + 2 < len(words):
-                hashed.append(crc32(joined[at + 2], two))
-    return hashed
+    one = list(map(crc32, words, repeat(crc32(mark))))
+    two = list(map(crc32, joined[1:], one))
+    return chain(one, two, map(crc32, joined[2:], two))
+
+
+def _distinct(hashed: Iterable[int], buckets: int) -> list[int]:
+    return sorted({value % buckets for value in hashed})
