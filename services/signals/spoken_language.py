@@ -97,6 +97,7 @@ def is_close(one: str, other: str) -> bool:
     return first == second or any(first in group and second in group for group in CLOSE)
 
 
+@lru_cache(maxsize=4)  # two signals ask of one exchange's answer and prompt
 def _prose(text: str) -> str:
     """What of a text is prose, as UTF-8 can hold it."""
     head = _FENCE.sub(" ", text[: 2 * _LONGEST])
