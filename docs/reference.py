@@ -22,6 +22,7 @@ from schemas import topics
 from schemas.spec import Spec
 from services import specs
 from services.api.app import make
+from services.api.resources.safety_metrics import GAUGES
 from services.api.system import ApiMetrics, SystemHealth
 from services.cli.app import app as commands
 from services.cli.lazy import Later
@@ -332,7 +333,7 @@ def _typed(schema: Mapping[str, Any]) -> str:
 
 
 def metrics() -> str:
-    """Every metric that a process shows."""
+    """Every metric that a process shows to everybody."""
     registry = StreamMeters().registry
     NotificationMeters(registry)
     ApiMetrics(registry)
@@ -345,6 +346,12 @@ def _metrics(registry: CollectorRegistry) -> Iterator[Row]:
         for one in collector.collect():
             name = f"{one.name}_total" if one.type == "counter" else one.name
             yield f"`{name}`", one.type, labels, one.documentation
+
+
+def safety_metrics() -> str:
+    """Every metric of /v1/metrics."""
+    rows = ((f"`{one.name}`", ", ".join(f"`{label}`" for label in one.labels), one.words) for one in GAUGES)
+    return table(("metric", "labels", "what it is"), rows)
 
 
 def flow() -> str:
@@ -385,6 +392,7 @@ REFERENCES: Final[Mapping[str, Callable[[], str]]] = {
         api,
         records,
         metrics,
+        safety_metrics,
         flow,
         retention,
     )

@@ -15,13 +15,14 @@ from sqlalchemy import event
 from services.api.app import Api
 from services.api.auth.authorization import LOCAL
 from services.api.resources import safety_metrics
+from services.store import rollups
 from services.store.engine import Database
 from tests.infra.test_metrics import ABSENT
 from tests.support.access import answers, bearer, key
 from tests.support.api import Wire, api_on, application, asked, recorded
 from tests.support.blocks import Row, blocks
 from tests.support.records import alert
-from tests.support.route_life import EXCHANGES, LIFE, at, live
+from tests.support.route_life import EXCHANGES, LIFE, SECOND, at, live
 
 PATH = "/v1/metrics"
 Samples = dict[tuple[str, ...], float]
@@ -136,7 +137,11 @@ def test_prometheus_finds_nothing_wrong_with_it(database: Database) -> None:
     if promtool is None:
         pytest.skip(ABSENT)
     live(database)
+    strange = 'custom.caf\u00e9 \\ "x"\n{}'
+    with database.write() as connection:
+        rollups.add(connection, [(LIFE, at(300), SECOND, "", strange, 4, 4, 1.0)])
     text = scraped(api_on(database, Wire()))
+    assert samples(text)["keelwatch_signal_rate", LIFE, strange] == 0.25
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False
     )

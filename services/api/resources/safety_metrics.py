@@ -1,7 +1,7 @@
 """`GET /v1/metrics`: how safe each route is, for Prometheus: rates beside their baseline, incidents, what is not seen.
 
-`/metrics` tells how Keelwatch itself is, to everybody; this needs a key, and tells of the routes that the key sees. What
-is not known has no sample: a rate of which nothing was scored is absent, and never 0.
+`/metrics` tells how Keelwatch itself is, to everybody; this needs a key, and tells of the routes that the key sees.
+What is not known has no sample: a rate of which nothing was scored is absent, and never 0.
 """
 
 from __future__ import annotations
@@ -191,18 +191,14 @@ GAUGES: Final = (
         _ROUTE,
         _of_routes(lambda one: None if one.route.clock is None else one.route.clock.timestamp()),
     ),
-    SafetyGauge(
-        "keelwatch_route_status", "1 for how the route is watched, else 0.", ("route", "status"), _statuses
-    ),
+    SafetyGauge("keelwatch_route_status", "1 for how the route is watched, else 0.", ("route", "status"), _statuses),
     SafetyGauge(
         "keelwatch_route_blind_spots",
         "Measurements of the route of which nothing can be said.",
         _ROUTE,
         _of_routes(lambda one: sum(spot.n for spot in one.route.status.blind_spots) + len(one.route.status.parked)),
     ),
-    SafetyGauge(
-        "keelwatch_route_open_incidents", "Incidents not resolved.", ("route", "severity"), _incidents
-    ),
+    SafetyGauge("keelwatch_route_open_incidents", "Incidents not resolved.", ("route", "severity"), _incidents),
     SafetyGauge(
         "keelwatch_safety_left_out",
         f"What is beyond {MOST_ROUTES} routes an answer and {MOST_SIGNALS} signals a route.",
@@ -259,7 +255,9 @@ def router(
         request: Request,
         route: Annotated[
             list[_Glob] | None,
-            Query(description="Only routes that fit; * stands for any characters; may be repeated.", max_length=MOST_GLOBS),
+            Query(
+                description="Only routes that fit; * stands for any characters; may be repeated.", max_length=MOST_GLOBS
+            ),
         ] = None,
     ) -> Response:
         """Rates of the last 24 hours beside their baselines, open incidents, and what is not monitored, by route.
