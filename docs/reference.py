@@ -113,6 +113,7 @@ def monitor() -> str:
         "DeploymentSection": "Each entry of `deployments`",
         "DeployMatchSection": "`match` of an entry of `deployments`",
         "ReceiverSection": "Each entry of `receivers`",
+        "ScoreEventsSection": "`score_events`",
         "SlackSection": "`slack`",
         "SlackAccessSection": "`slack_access`",
         "SlackGrantSection": "Each entry of `slack_access.people`",

@@ -252,3 +252,40 @@ class NotificationMeters:
     def unconfirmed(self, n: int) -> None:
         """So many incidents are not confirmed."""
         self._unconfirmed.set(n)
+
+
+class ScoreEventMeters:
+    """The meters of what sends scores out as events, in a registry that may hold others."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
+        """`registry` is what `/metrics` shows; `clock` tells monotonic seconds."""
+        self._clock, self._since = clock, 0.0
+        self._events = Counter(
+            "keelwatch_score_events", "Events of scores by what became of them.", ("outcome",), registry=registry
+        )
+        self._failing = Gauge(
+            "keelwatch_score_events_failing_seconds", "How long nothing of what waits is taken.", registry=registry
+        )
+        self._lost = Counter(
+            "keelwatch_score_blocks_lost",
+            "Blocks of scores that nobody took in time, or could read.",
+            registry=registry,
+        )
+        for outcome in ("sent", "refused"):
+            self._events.labels(outcome)
+
+    def sent(self, n: int, refused: int = 0) -> None:
+        """So many events arrived; `refused` of them were not taken for what they are, and are not sent again."""
+        self._events.labels("sent").inc(n - refused)
+        self._events.labels("refused").inc(refused)
+        self._since = 0.0
+        self._failing.set_function(lambda: 0.0)
+
+    def lost(self, n: int) -> None:
+        """So many blocks of scores left their topic before anybody took them, or could not be read."""
+        self._lost.inc(n)
+
+    def failed(self) -> None:
+        """What waits was not taken, and is tried again."""
+        self._since = self._since or self._clock()
+        self._failing.set_function(lambda: self._clock() - self._since if self._since else 0.0)

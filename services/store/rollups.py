@@ -12,6 +12,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Select,
@@ -200,7 +201,7 @@ def _single_minutes(spans: Sequence[tuple[str, datetime, datetime]]) -> Select[A
 def _answered(spans: Sequence[tuple[str, datetime, datetime]], *more: str) -> CTE:
     """Who answered on which route, from the index of the exchanges; `distinct` also keeps SQLite from another order."""
     hours = _asked(spans, "hours")
-    exchanges = literal_column("rollups_hourly.slice = '' AND rollups_hourly.signal = ''")
+    exchanges: ColumnElement[bool] = literal_column("rollups_hourly.slice = '' AND rollups_hourly.signal = ''")
     within = and_(_HOURLY.c.route == hours.c.route, *_between(_HOURLY.c.hour, hours), exchanges)
     columns = (_HOURLY.c[name] for name in ("route", "identity", *more))
     return select(*columns).select_from(hours).join(_HOURLY, within).distinct().cte("who")
