@@ -22,6 +22,7 @@ from schemas import topics
 from schemas.spec import Spec
 from services import specs
 from services.api.app import make
+from services.api.resources.safety_metrics import GAUGES
 from services.api.system import ApiMetrics, SystemHealth
 from services.cli.app import app as commands
 from services.cli.lazy import Later
@@ -112,6 +113,7 @@ def monitor() -> str:
         "DeploymentSection": "Each entry of `deployments`",
         "DeployMatchSection": "`match` of an entry of `deployments`",
         "ReceiverSection": "Each entry of `receivers`",
+        "ScoreEventsSection": "`score_events`",
         "SlackSection": "`slack`",
         "SlackAccessSection": "`slack_access`",
         "SlackGrantSection": "Each entry of `slack_access.people`",
@@ -332,7 +334,7 @@ def _typed(schema: Mapping[str, Any]) -> str:
 
 
 def metrics() -> str:
-    """Every metric that a process shows."""
+    """Every metric that a process shows to everybody."""
     registry = StreamMeters().registry
     NotificationMeters(registry)
     ApiMetrics(registry)
@@ -345,6 +347,12 @@ def _metrics(registry: CollectorRegistry) -> Iterator[Row]:
         for one in collector.collect():
             name = f"{one.name}_total" if one.type == "counter" else one.name
             yield f"`{name}`", one.type, labels, one.documentation
+
+
+def safety_metrics() -> str:
+    """Every metric of /v1/metrics."""
+    rows = ((f"`{one.name}`", ", ".join(f"`{label}`" for label in one.labels), one.words) for one in GAUGES)
+    return table(("metric", "labels", "what it is"), rows)
 
 
 def flow() -> str:
@@ -385,6 +393,7 @@ REFERENCES: Final[Mapping[str, Callable[[], str]]] = {
         api,
         records,
         metrics,
+        safety_metrics,
         flow,
         retention,
     )

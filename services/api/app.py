@@ -39,6 +39,7 @@ from services.api.resources import (
     route_rates,
     route_retries,
     routes,
+    safety_metrics,
     schedules,
     silences,
     suites,
@@ -139,6 +140,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
         yield resource.router(database, guard)
     yield profile.router(database, guard, api.policy, api.decisions.clock, api.scorers)
     yield route_rates.router(database, guard, api.policy)
+    yield safety_metrics.router(database, guard, api.policy, api.decisions.clock)
     yield coverage.router(database, guard, api.policy, api.decisions.clock)
     yield health.router(api.health, database, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)

@@ -39,6 +39,7 @@ from services.monitor.schema import (
     SlackAccessSection,
     TargetSection,
 )
+from services.monitor.score_events import score_events_policy
 from services.monitor.signal_section import definition_of
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
@@ -167,6 +168,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         ingest=tuple(map(ingest_rule, file.ingest)),
         deployments=tuple(map(deploy_rule, file.deployments)),
         github_secret_env=file.github_secret_env,
+        score_events=None if file.score_events is None else score_events_policy(file.score_events),
     )
 
 

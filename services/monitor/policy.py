@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from services.monitor.deployments import DeployRule
 from services.monitor.ingest_rules import IngestRule
+from services.monitor.score_events import ScoreEventsPolicy
 from services.monitor.sent_values import SentValue
 from services.monitor.target_api import DEFAULT_API, ApiName
 from services.signals.custom.definition import CustomDefinition
@@ -270,6 +271,7 @@ class Monitor:
         signals: those of one's own; their floors stand in every policy.
         ingest: which route an exchange is of that names none.
         deployments: which deploys are changes of which route. github_secret_env: variable with the webhook's secret.
+        score_events: where scores go as events; None: nowhere.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -287,6 +289,7 @@ class Monitor:
     ingest: tuple[IngestRule, ...] = ()
     deployments: tuple[DeployRule, ...] = ()
     github_secret_env: str | None = None
+    score_events: ScoreEventsPolicy | None = None
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

@@ -41,6 +41,7 @@ from services.monitor.fields import (
 from services.monitor.ingest_rules import MOST_RULES as MOST_INGEST_RULES
 from services.monitor.ingest_rules import IngestRuleSection
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
+from services.monitor.score_events import ScoreEventsSection
 from services.monitor.target_api import DEFAULT_API, MAX_TOKENS, ApiName
 from services.signals.custom.definition import Counted, Where
 from services.signals.own_patterns import MAX_PATTERN
@@ -418,6 +419,9 @@ class MonitorFile(Section):
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")
+    score_events: ScoreEventsSection | None = Field(
+        default=None, description="Where the scores of live traffic go as OpenTelemetry events."
+    )
     multilingual: bool = Field(
         default=False,
         description="Whether a model of 16 languages reads answers too; needs the extra `multilingual`.",

@@ -12,6 +12,7 @@ from services.monitor.yaml_document import KeyPath
 
 SENT: Final = ("headers", "query")
 """Keys of `target` whose entries are sent as they are named."""
+_SENDERS: Final = ("target", "score_events")
 
 
 def wrong_target(section: TargetSection) -> Iterator[tuple[KeyPath, str]]:
@@ -25,12 +26,14 @@ def wrong_target(section: TargetSection) -> Iterator[tuple[KeyPath, str]]:
 
 
 def is_sent_in_clear(path: KeyPath, value: Any) -> bool:
-    """Whether a value of the file is a header or parameter of a target that looks like a key."""
-    sent = len(path) >= 3 and path[-3] == "target" and path[-2] in SENT
-    return sent and isinstance(value, str) and looks_like_key(str(path[-1]), value)
+    """Whether a value of the file is a header, or a parameter of a target, that looks like a key."""
+    return _is_sent(path) and isinstance(value, str) and looks_like_key(str(path[-1]), value)
 
 
 def remedy(path: KeyPath) -> str:
     """How a key is sent without standing in the file."""
-    sent = len(path) >= 3 and path[-3] == "target" and path[-2] in SENT
-    return "write {env: NAME} here" if sent else "name the variable here"
+    return "write {env: NAME} here" if _is_sent(path) else "name the variable here"
+
+
+def _is_sent(path: KeyPath) -> bool:
+    return len(path) >= 3 and path[-3] in _SENDERS and path[-2] in SENT

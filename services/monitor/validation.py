@@ -36,6 +36,7 @@ from services.monitor.schema import (
     SlackSection,
     TargetSection,
 )
+from services.monitor.score_events import ScoreEventsSection
 from services.monitor.signal_section import wrong_signals
 from services.monitor.target_section import is_sent_in_clear, remedy, wrong_target
 from services.monitor.yaml_document import Document, KeyPath
@@ -58,6 +59,7 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "slack": SlackSection,
     "slack_access": SlackAccessSection,
     "guardrails": GuardrailsSection,
+    "score_events": ScoreEventsSection,
 }
 _IN_LISTS: Final[dict[str | int, type[Section]]] = {
     "deployments": DeploymentSection,
@@ -192,6 +194,7 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     yield from _second_rails(file)
     for place, message in wrong_signals(file, monitor):
         yield Remark(("signals", *place), message)
+    yield from _unknown_events(file, monitor)
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:
@@ -208,6 +211,14 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _unknown_events(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
+    """Signals of `score_events` that the file does not define."""
+    own = [one.spec.name for one in monitor.signals]
+    for i, name in enumerate(file.score_events.signals if file.score_events else ()):
+        if name.startswith(PREFIX) and name not in own:
+            yield Remark(("score_events", "signals", i), f"no signal is defined as {name}{suggestion(name, own)}")
 
 
 def _own_questions(path: KeyPath, section: RouteSection, policy: RoutePolicy, monitor: Monitor) -> Iterator[Remark]:
@@ -294,6 +305,9 @@ def _unusable_heads(monitor: Monitor) -> Iterator[Remark]:
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """What is accepted and yet does nothing, or will be refused when it is called."""
     yield from _of_nobody(file)
+    events = file.score_events
+    if events is not None and events.url is not None and (why := _refused(events.url, monitor.allow_hosts)):
+        yield Remark(("score_events", "url"), why)
     if file.unlisted_routes == "refuse" and not file.routes:
         yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):

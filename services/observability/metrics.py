@@ -17,7 +17,6 @@ from schemas.dead_letter import DeadLetter
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 
-MAX_ROUTES: Final = 200
 OTHER: Final = "_other"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _MAX_NAMES: Final = 50
@@ -37,7 +36,7 @@ class CappedLabels:
         self._known: set[str] = set()
 
     def __call__(self, value: str) -> str:
-        """`value`, or `_other`. A route cannot be called `_other` by itself to any harm: it only joins it."""
+        """`value`, or `_other`. What is called `_other` by itself only joins it."""
         if value in self._known:
             return value
         if len(self._known) >= self._limit:
@@ -59,15 +58,15 @@ def reason_class(reason: str) -> str:
 class StreamMeters:
     """The meters of one process. Every method only counts: none reads the world, waits or raises.
 
+    None of them names a route: whoever asks needs no key, and routes are told by `/v1/metrics`, which asks for one.
+
     Args:
         clock: monotonic seconds, for ages.
-        max_routes: routes that get a label of their own.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, max_routes: int = MAX_ROUTES) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
-        self._route, self._blind_route = CappedLabels(max_routes), CappedLabels(max_routes)
         self._reason, self._family = CappedLabels(_MAX_NAMES), CappedLabels(_MAX_NAMES)
         self._lags: dict[Place, int] = {}
         self._blind: dict[str, set[tuple[str | None, ...]]] = {}
@@ -80,8 +79,8 @@ class StreamMeters:
         into = self.registry
         self._lag = Gauge("keelwatch_lag", "Records not yet acknowledged.", ("topic", "partition"), registry=into)
         self._records = Counter("keelwatch_records", "Records taken.", ("step", "topic"), registry=into)
-        self._exchanges = Counter("keelwatch_exchanges", "Exchanges scored.", ("route",), registry=into)
-        self._embedded = Counter("keelwatch_embedded", "Exchanges that were embedded.", ("route",), registry=into)
+        self._exchanges = Counter("keelwatch_exchanges", "Exchanges scored.", registry=into)
+        self._embedded = Counter("keelwatch_embedded", "Exchanges that were embedded.", registry=into)
         self._share = Gauge(
             "keelwatch_embedded_share", f"Share embedded of about the last {_SHARE_OF} exchanges.", registry=into
         )
@@ -89,7 +88,7 @@ class StreamMeters:
         self._twice = Counter("keelwatch_duplicates", "Records at or below a fence, skipped.", ("step",), registry=into)
         self._alerts = Counter("keelwatch_alerts", "Alerts sent.", ("family", "status", "severity"), registry=into)
         self._blind_routes = Gauge("keelwatch_blind_routes", "Routes with a blind stream, here.", registry=into)
-        self._blind_streams = Gauge("keelwatch_blind_streams", "Blind streams of a route.", ("route",), registry=into)
+        self._blind_streams = Gauge("keelwatch_blind_streams", "Blind streams of them.", registry=into)
 
     def _of_work(self) -> None:
         into, seconds = self.registry, _SECONDS
@@ -123,9 +122,9 @@ class StreamMeters:
 
     def scored(self, block: ScoreBlock) -> None:
         """A block of scores was sent."""
-        n, embedded, route = len(block.id), sum(block.embedded), self._route(block.route)
-        self._exchanges.labels(route).inc(n)
-        self._embedded.labels(route).inc(embedded)
+        n, embedded = len(block.id), sum(block.embedded)
+        self._exchanges.inc(n)
+        self._embedded.inc(embedded)
         self._recent.append((n, embedded))
         while sum(rows for rows, _ in self._recent) > _SHARE_OF and len(self._recent) > 1:
             self._recent.popleft()
@@ -213,14 +212,8 @@ class StreamMeters:
         return generate_latest(self.registry)
 
     def _show_blind(self) -> None:
-        counts: dict[str, int] = {}
-        for route, streams in self._blind.items():
-            label = self._blind_route(route)
-            counts[label] = counts.get(label, 0) + len(streams)
-        self._blind_streams.clear()
-        for label, n in counts.items():
-            self._blind_streams.labels(label).set(n)
         self._blind_routes.set(len(self._blind))
+        self._blind_streams.set(sum(map(len, self._blind.values())))
 
 
 _DELIVERY_SECONDS: Final = (0.5, 1, 2, 5, 10, 30, 60, 300, 3600, 86_400)
@@ -259,3 +252,40 @@ class NotificationMeters:
     def unconfirmed(self, n: int) -> None:
         """So many incidents are not confirmed."""
         self._unconfirmed.set(n)
+
+
+class ScoreEventMeters:
+    """The meters of what sends scores out as events, in a registry that may hold others."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
+        """`registry` is what `/metrics` shows; `clock` tells monotonic seconds."""
+        self._clock, self._since = clock, 0.0
+        self._events = Counter(
+            "keelwatch_score_events", "Events of scores by what became of them.", ("outcome",), registry=registry
+        )
+        self._failing = Gauge(
+            "keelwatch_score_events_failing_seconds", "How long nothing of what waits is taken.", registry=registry
+        )
+        self._lost = Counter(
+            "keelwatch_score_blocks_lost",
+            "Blocks of scores that nobody took in time, or could read.",
+            registry=registry,
+        )
+        for outcome in ("sent", "refused"):
+            self._events.labels(outcome)
+
+    def sent(self, n: int, refused: int = 0) -> None:
+        """So many events arrived; `refused` of them were not taken for what they are, and are not sent again."""
+        self._events.labels("sent").inc(n - refused)
+        self._events.labels("refused").inc(refused)
+        self._since = 0.0
+        self._failing.set_function(lambda: 0.0)
+
+    def lost(self, n: int) -> None:
+        """So many blocks of scores left their topic before anybody took them, or could not be read."""
+        self._lost.inc(n)
+
+    def failed(self) -> None:
+        """What waits was not taken, and is tried again."""
+        self._since = self._since or self._clock()
+        self._failing.set_function(lambda: self._clock() - self._since if self._since else 0.0)

@@ -152,6 +152,14 @@ def page(
     return _counts(everything), _counts(fitting), _entries(connection, shown)
 
 
+def worst(
+    connection: Connection, globs: Sequence[str], within: Sequence[str], most: int, now: datetime
+) -> tuple[FleetCounts, tuple[FleetRoute, ...]]:
+    """How all routes stand that fit a glob of either, and at most so many of them, those that `page` shows first."""
+    found = _read(connection, [visible(_ROUTES.c.route, globs), visible(_ROUTES.c.route, within)], now)
+    return _counts(found), tuple(sorted(found, key=_badness)[:most])
+
+
 def page_by_name(
     connection: Connection, wanted: FleetFilter, after: str | None, most: int, now: datetime
 ) -> tuple[FleetEntry, ...]:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
+    Select,
+    String,
     Table,
+    and_,
+    column,
     func,
     literal_column,
     select,
     text,
+    values,
 )
 from sqlmodel import Field
 
@@ -140,6 +148,79 @@ def rates(
     return tuple(RollupRate(*key, *sums) for key, sums in sorted(found.items()))
 
 
+def rates_of_routes(
+    connection: Connection, windows: Mapping[str, tuple[datetime, datetime]]
+) -> dict[str, tuple[RollupRate, ...]]:
+    """What `rates` finds of each route as a whole in its own [since, until), in two statements for all of them.
+
+    Slices make most of the rows and lie between those that are wanted: each place of a key is looked up by itself.
+    """
+    spans = [
+        (some, route, first, last)
+        for route, window in sorted(windows.items())
+        for some, first, last in _spans(*window)
+        if first is not None and last is not None and first < last
+    ]
+    found: dict[str, dict[tuple[str, str], tuple[int, int, float]]] = defaultdict(dict)
+    for some, looked_up in ((_HOURLY, _whole_hours), (_ROLLUPS, _single_minutes)):
+        asked = [span[1:] for span in spans if span[0] is some]
+        for route, identity, signal, n, scored, value in connection.execute(looked_up(asked)) if asked else ():
+            before = found[route].get((identity, signal), (0, 0, 0.0))
+            found[route][identity, signal] = (before[0] + int(n), before[1] + int(scored), before[2] + float(value))
+    return {
+        route: tuple(RollupRate(identity, "", signal, *sums) for (identity, signal), sums in sorted(some.items()))
+        for route, some in found.items()
+    }
+
+
+def _whole_hours(spans: Sequence[tuple[str, datetime, datetime]]) -> Select[Any]:
+    """The sums over spans of whole hours, of each hour in which somebody answered."""
+    who, some = _answered(spans, "hour"), _HOURLY
+    place = (some.c.route == who.c.route, some.c.hour == who.c.hour, some.c.identity == who.c.identity)
+    return _sums_of(some).select_from(who).join(some, and_(*place, some.c.slice == ""))
+
+
+def _single_minutes(spans: Sequence[tuple[str, datetime, datetime]]) -> Select[Any]:
+    """The sums over spans within hours, of each minute in which something came and who answered in its hour."""
+    asked, some = _asked(spans), _ROLLUPS
+    next_minute = select(func.min(some.c.minute))
+    first = next_minute.where(some.c.route == asked.c.route, *_between(some.c.minute, asked)).scalar_subquery()
+    minutes = select(asked.c.route, first.label("minute"), asked.c.until).cte("minutes", recursive=True)
+    later = next_minute.where(
+        some.c.route == minutes.c.route, some.c.minute > minutes.c.minute, some.c.minute < minutes.c.until
+    )
+    minutes = minutes.union_all(
+        select(minutes.c.route, later.scalar_subquery(), minutes.c.until).where(minutes.c.minute.is_not(None))
+    )
+    who = _answered([(route, _down(since), until) for route, since, until in spans])
+    query = _sums_of(some).select_from(minutes).join(who, who.c.route == minutes.c.route)
+    place = (some.c.route == minutes.c.route, some.c.minute == minutes.c.minute, some.c.identity == who.c.identity)
+    return query.join(some, and_(*place, some.c.slice == ""))
+
+
+def _answered(spans: Sequence[tuple[str, datetime, datetime]], *more: str) -> CTE:
+    """Who answered on which route, from the index of the exchanges; `distinct` also keeps SQLite from another order."""
+    hours = _asked(spans, "hours")
+    exchanges: ColumnElement[bool] = literal_column("rollups_hourly.slice = '' AND rollups_hourly.signal = ''")
+    within = and_(_HOURLY.c.route == hours.c.route, *_between(_HOURLY.c.hour, hours), exchanges)
+    columns = (_HOURLY.c[name] for name in ("route", "identity", *more))
+    return select(*columns).select_from(hours).join(_HOURLY, within).distinct().cte("who")
+
+
+def _asked(spans: Sequence[tuple[str, datetime, datetime]], name: str = "asked") -> CTE:
+    kinds = column("route", String), column("since", UtcDateTime()), column("until", UtcDateTime())
+    return values(*kinds, name=f"{name}_rows").data(list(spans)).cte(name)
+
+
+def _between(time: Column[datetime], asked: CTE) -> tuple[Any, Any]:
+    return time >= asked.c.since, time < asked.c.until
+
+
+def _sums_of(some: Any) -> Select[Any]:
+    keys = (some.c.route, some.c.identity, some.c.signal)
+    return select(*keys, *(func.sum(some.c[name]) for name in _SUMS)).group_by(*keys)
+
+
 def points(
     connection: Connection,
     route: str,
@@ -193,7 +274,7 @@ def _within(time: Column[datetime], since: datetime | None, until: datetime | No
 def _spans(since: datetime | None, until: datetime | None) -> Iterator[tuple[Table, datetime | None, datetime | None]]:
     """The window as whole hours, and the minutes before and after them."""
     first = None if since is None else -(-(since - _EPOCH) // _HOUR) * _HOUR + _EPOCH
-    last = None if until is None else (until - _EPOCH) // _HOUR * _HOUR + _EPOCH
+    last = None if until is None else _down(until)
     if first is not None and last is not None and first >= last:
         yield _ROLLUPS, since, until
         return
@@ -202,6 +283,10 @@ def _spans(since: datetime | None, until: datetime | None) -> Iterator[tuple[Tab
         yield _ROLLUPS, since, first
     if last != until:
         yield _ROLLUPS, last, until
+
+
+def _down(time: datetime) -> datetime:
+    return (time - _EPOCH) // _HOUR * _HOUR + _EPOCH
 
 
 def _by_hour(rows: Iterable[RollupAddition]) -> list[RollupAddition]:

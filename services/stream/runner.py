@@ -42,7 +42,7 @@ _CHECK_SECONDS: Final = 5.0
 
 AskClusterId = Callable[[], Awaitable[str]]
 Companion = Callable[[Publish], Awaitable[None]]
-"""Work beside the steps that reads no topic. Runs until it is cancelled: one that ends ends the process."""
+"""Work beside the steps, in none of their groups. Runs until it is cancelled: one that ends ends the process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from services.wiring.database import claim_for_worker
 from services.wiring.judging import judge_panel
 from services.wiring.retention import following_routes, route_limit, sweeping
 from services.wiring.ruler import ruler_companion
+from services.wiring.score_events import score_event_companion
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -132,6 +133,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             companions.append(_key_publisher(process, keys))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
+        if NOTIFY in names and (events := score_event_companion(watched, process.broker, process.registry)) is not None:
+            companions.append(events)
         if database is None or API not in names:
             yield WorkerSetup(made, companions, deployment=known)
             return

@@ -18,10 +18,11 @@ from services.evaluate.comparison import compare
 from services.evaluate.exporters import EXPORTERS
 from services.evaluate.exporters.inspect_log import InspectLog
 from services.evaluate.exporters.junit import JUnitReport, comparison_report
-from services.evaluate.exporters.otel_events import EVENT, LABELS, OtelEvents
+from services.evaluate.exporters.otel_events import LABELS, OtelEvents
 from services.evaluate.profile import profile_of
 from services.evaluate.result import AskedSuite, RunResult
 from services.evaluate.suite import POOLED
+from services.evaluation_events import EVENT
 from services.wording import exports as words
 from tests.support.results import TIME, exported_runs, item, result, suite_of, worse
 

@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.api.auth.middleware import needs_no_key
+from services.api.resources.safety_metrics import GAUGES
 from services.api.system import ApiMetrics as ApiMeters
 from services.observability.metrics import NotificationMeters as SenderMeters
 from services.observability.metrics import StreamMeters
 from tests.support.source import ROOT
 
 RULES = ROOT / "infra" / "prometheus" / "keelwatch.rules.yaml"
-BOARD = ROOT / "infra" / "grafana" / "keelwatch.json"
+BOARDS = sorted((ROOT / "infra" / "grafana").glob("*.json"))
+EXAMPLE = ROOT / "infra" / "prometheus" / "prometheus.example.yaml"
 RUNBOOKS = ROOT / "infra" / "prometheus" / "README.md"
 LEFT_OUT = {
     "process_virtual_memory_bytes": "what a process reserves says nothing; its resident memory is shown",
@@ -41,7 +44,8 @@ def shown() -> dict[str, set[str]]:
     labels = {name: set(one._labelnames) for name, one in own if name.startswith("keelwatch_")}
     labels = {name: found for name, found in labels.items() if not name.endswith("_created")}
     process = {sample.name: set(sample.labels) for family in registry.collect() for sample in family.samples}
-    return {**{n: found for n, found in process.items() if n.startswith("process_")}, **labels}
+    of_process = {name: found for name, found in process.items() if name.startswith("process_")}
+    return {**of_process, **labels, **{gauge.name: set(gauge.labels) for gauge in GAUGES}}
 
 
 def rules() -> list[dict]:
@@ -50,7 +54,8 @@ def rules() -> list[dict]:
 
 
 def panels() -> list[dict]:
-    return [panel for panel in json.loads(BOARD.read_text())["panels"] if panel["type"] != "row"]
+    every = [panel for board in BOARDS for panel in json.loads(board.read_text())["panels"]]
+    return [panel for panel in every if panel["type"] != "row"]
 
 
 def expressions() -> list[str]:
@@ -103,8 +108,9 @@ def test_every_rule_says_what_is_wrong_and_leads_to_what_to_do(rule: dict) -> No
     assert named <= by(rule["expr"]) | (OF_PROMETHEUS if names(rule["expr"]) == {"up"} else set())
 
 
-def test_panels_do_not_lie_on_each_other_and_each_has_a_title() -> None:
-    every = json.loads(BOARD.read_text())["panels"]
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.stem)
+def test_panels_do_not_lie_on_each_other_and_each_has_a_title(board: Path) -> None:
+    every = json.loads(board.read_text())["panels"]
     cells = [
         (x, y)
         for at in (panel["gridPos"] for panel in every)
@@ -115,11 +121,38 @@ def test_panels_do_not_lie_on_each_other_and_each_has_a_title() -> None:
     assert len({panel["title"] for panel in every}) == len({panel["id"] for panel in every}) == len(every)
 
 
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.stem)
+def test_a_board_offers_what_its_panels_ask_for(board: Path) -> None:
+    read = json.loads(board.read_text())
+    offered = {one["name"]: one.get("query", "") for one in read["templating"]["list"]}
+    asked = " ".join(target["expr"] for one in read["panels"] for target in one.get("targets", ()))
+    assert set(re.findall(r"\$([a-z]+)\b", asked)) == set(offered) - {"datasource"}
+    for name, query in offered.items():
+        if found := re.fullmatch(r"label_values\((\w+), (\w+)\)", query):
+            assert (found[2], name in shown()[found[1]]) == (name, True)
+
+
+def test_safety_comes_first_and_what_is_not_known_is_not_well() -> None:
+    read = json.loads(BOARDS[0].with_name("keelwatch-safety.json").read_text())
+    first = [one for one in read["panels"] if one["type"] == "stat"]
+    asked = [names(target["expr"]) for one in first for target in one["targets"]]
+    assert {"keelwatch_route_open_incidents"} in asked
+    assert {"keelwatch_route_status"} in asked
+    assert {one["fieldConfig"]["defaults"]["noValue"] for one in first} == {"not known"}
+    assert not [one for one in read["panels"] for target in one.get("targets", ()) if "vector(0)" in target["expr"]]
+
+
 def test_the_files_around_name_each_other() -> None:
-    scraped = yaml.safe_load((RULES.parent / "prometheus.example.yaml").read_text())
+    scraped = yaml.safe_load(EXAMPLE.read_text())
     assert scraped["rule_files"] == [RULES.name]
-    assert {one["job_name"] for one in scraped["scrape_configs"]} == {"keelwatch"}
-    provisioning = BOARD.parent / "provisioning"
+    itself, safety = scraped["scrape_configs"]
+    assert (itself["job_name"], safety["job_name"]) == ("keelwatch", "keelwatch-safety")
+    assert needs_no_key(itself.get("metrics_path", "/metrics"))
+    assert not needs_no_key(safety["metrics_path"])
+    assert safety["authorization"]["type"] == "Bearer"
+    asked = {job for text in expressions() for job in re.findall(r'job="([^"]*)"', text)}
+    assert asked == {"keelwatch", "keelwatch-safety"}
+    provisioning = BOARDS[0].parent / "provisioning"
     [source] = yaml.safe_load((provisioning / "datasources" / "keelwatch.yaml").read_text())["datasources"]
     assert source["type"] == "prometheus"
     [provider] = yaml.safe_load((provisioning / "dashboards" / "keelwatch.yaml").read_text())["providers"]
@@ -135,6 +168,11 @@ def test_prometheus_reads_every_expression_and_the_rules_fire_when_they_should(t
     written = tmp_path / "board.yaml"
     written.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": board}]}))
     cases = RULES.with_name("keelwatch.rules.test.yaml")
-    for command in (("check", "rules", str(RULES), str(written)), ("test", "rules", str(cases))):
+    config = yaml.safe_load(EXAMPLE.read_text()) | {"rule_files": [str(RULES)]}
+    config["scrape_configs"][1]["authorization"]["credentials_file"] = str(written)  # it must be there
+    example = tmp_path / "prometheus.yaml"
+    example.write_text(yaml.safe_dump(config))
+    checks = ("check", "rules", str(RULES), str(written)), ("check", "config", str(example))
+    for command in (*checks, ("test", "rules", str(cases))):
         done = subprocess.run([promtool, *command], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

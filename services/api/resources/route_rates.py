@@ -22,7 +22,7 @@ from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import Problem, ProblemBody, query_store
-from services.api.time_window import HOURS, MOST_HOURS, StepName, WindowQuery, step_of, window_of
+from services.api.time_window import HOURS, MOST_HOURS, StepName, Window, WindowQuery, step_of, window_of
 from services.monitor import RoutePolicy
 from services.specs import signal_of
 from services.store import baselines, rollups, routes
@@ -249,6 +249,30 @@ def rates_now(connection: Connection, route: str, asked: WindowQuery, ceilings: 
     window = window_of(asked, routes.clock(connection, route))
     pinned = baselines.current_pinnings(connection, (route,)).get(route)
     rates = () if window is None else rollups.rates(connection, route, window.since, window.until, None)
+    return _safety(route, window, rates, pinned, ceilings)
+
+
+def rates_of_routes(
+    connection: Connection, clocks: Mapping[str, datetime | None], policy: Callable[[str], RoutePolicy]
+) -> dict[str, RouteSafety]:
+    """What `rates_now` says of each route, by its clock, but of slices; the statements do not grow with the routes."""
+    windows = {route: window_of(WindowQuery(), clock) for route, clock in clocks.items()}
+    spans = {route: (window.since, window.until) for route, window in windows.items() if window is not None}
+    pinned = baselines.current_pinnings(connection, sorted(windows))
+    rates = rollups.rates_of_routes(connection, spans)
+    return {
+        route: _safety(route, window, rates.get(route, ()), pinned.get(route), policy(route).objectives)
+        for route, window in windows.items()
+    }
+
+
+def _safety(
+    route: str,
+    window: Window | None,
+    rates: Sequence[RollupRate],
+    pinned: Change | None,
+    ceilings: Mapping[str, float],
+) -> RouteSafety:
     exchanges, with_answer = answered(rates)
     return RouteSafety(
         route=route,
