@@ -21,9 +21,9 @@ MONITOR_FILE: Final = "keelwatch.yaml"
 ENVIRONMENT_FILE: Final = ".env"
 COMPOSE_FILE: Final = "docker-compose.yml"
 KEY_FILE: Final = "secrets/api-key"
-SLACK_TOKEN: Final = "KEELWATCH_SLACK_TOKEN"
+SLACK_TOKEN: Final = "KEELWATCH_SLACK_TOKEN"  # noqa: S105 -- a variable's name
 _KAFKA_CLUSTER: Final = "KEELWATCH_KAFKA_CLUSTER_ID"
-_POSTGRES_PASSWORD: Final = "KEELWATCH_POSTGRES_PASSWORD"
+_POSTGRES_PASSWORD: Final = "KEELWATCH_POSTGRES_PASSWORD"  # noqa: S105 -- a variable's name
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _LOCAL: Final = (".localhost", ".local", ".internal")
 
@@ -80,8 +80,8 @@ def monitor_text(answers: FolderAnswers) -> str:
     if answers.trial:
         lines += [
             "defaults:",
-            "  # The first 300 exchanges are what is normal, as fast as they come; a full baseline is learned beside it",
-            "  # and takes its place by itself. false: 1,000 exchanges, at most 84 of an hour.",
+            "  # The first 300 exchanges are what is normal, as fast as they come; a full baseline is learned beside",
+            "  # it and takes its place by itself. false: 1,000 exchanges, at most 84 of an hour.",
             "  baseline: {trial: true}",
         ]
     if (host := _private_host(answers.target)) is not None:
@@ -157,7 +157,7 @@ def environment_text(answers: FolderAnswers, secrets: MadeSecrets, folder: str, 
     given |= {name: value for name, value in kept.items() if value and name not in _PATHS}
     given |= {"KEELWATCH_CONFIG": f"{folder}/{MONITOR_FILE}", "KEELWATCH_DATA_DIR": f"{folder}/data"}
     lines = [
-        "# Written by `keelwatch init`. Secrets of this deployment: readable by you alone, not to be committed or shared.",
+        "# Written by `keelwatch init`. Secrets of this deployment, for you alone: not to be committed or shared.",
         *(f"{name}={shlex.quote(value) if value else ''}" for name, value in given.items()),
     ]
     return "\n".join((*lines, ""))

@@ -1,4 +1,4 @@
-"""What a newcomer is asked and told: the questions of `init`, where `up` is found, how to send the first exchange. Pure."""
+"""What a newcomer is asked and told: the questions of `init`, the wait for the first exchange. Pure."""
 
 from __future__ import annotations
 
