@@ -54,3 +54,43 @@ def next_steps(folder: str, compose: bool) -> tuple[str, ...]:
 
 
 NO_COMPOSE: Final = "no compose file: this installation has no repository beside it, whose images it would build"
+
+WAITING: Final = "Waiting for the first exchange"
+"""The headline of an empty fleet."""
+GOES_ON: Final = "This page goes on to the route by itself when it arrives."
+WAITS: Final = "waiting"
+"""The badge of a route that the monitor file lists and that had no exchange."""
+SEND: Final = "How to send exchanges"
+NO_EXCHANGE_YET: Final = "No exchange yet"
+KEY_FIRST: Final = (
+    "Each needs an API key of the role ingest in the variable KEELWATCH_API_KEY: "
+    "keelwatch key create --name NAME --role ingest"
+)
+
+
+def waiting_routes(n: int) -> str:
+    """The headline of routes that the monitor file lists, before their first exchange."""
+    return f"{numbers.count(n, 'route')} of the monitor file wait{'s' if n == 1 else ''} for the first exchange"
+
+
+def waiting_pattern(pattern: str) -> str:
+    """That no route fits a pattern of the monitor file yet.
+
+    >>> waiting_pattern("support-bot/*")
+    'any route that fits support-bot/*'
+    """
+    return f"any route that fits {pattern}"
+
+
+def more_waiting(n: int) -> str:
+    """How many are not shown."""
+    return f"and {n:,} more"
+
+
+def refused(n: int, reason: str) -> str:
+    """That something came which could not be read, and why: somebody waits for it in vain.
+
+    >>> refused(2, "route: is missing")
+    '2 records arrived and could not be read: route: is missing'
+    """
+    return f"{numbers.count(n, 'record')} arrived and could not be read: {reason}"
