@@ -202,7 +202,7 @@ def compose_text(whole: str, source: str, answers: FolderAnswers) -> str:
         "# Written by `keelwatch init` after docker-compose.yml of the repository. Secrets come from .env beside it.\n"
     )
     # Through JSON: parts that services share are written out, not referred to.
-    text = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, width=1000)
+    text: str = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, width=1000)
     return head + text.replace("see infra/docker/example.env", "see .env")
 
 
