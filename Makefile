@@ -22,12 +22,13 @@ $(CORE): FORCE
 endif
 
 SEED := 1
+QUICKSTART_ARGS := --install
 # Processes of tests; 0: all in one, as a debugger wants it. Each multiplies matrices in one thread: as many processes
 # as cores, each with as many threads, wait for each other and take more than twice the time.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity quickstart check guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -98,6 +99,9 @@ audit: $(RELEASE) ## known faults of what is pinned (needs PyPI's service); what
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
+
+quickstart: $(STAMP) ## from an empty folder to the first incident in Slack, with a stopwatch; installs the core anew, minutes (QUICKSTART_ARGS= here)
+	@$(RUN) -m tests.e2e.quickstart $(QUICKSTART_ARGS)
 
 parity: $(STAMP) ## the stream and replay say the same of 20,000 exchanges (needs Apache Kafka, PostgreSQL, recorded data)
 	@$(RUN) -m tests.benchmarks.parity $(PARITY_ARGS)

@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         description="Where people find the pages, in links of messages. With `https://` cookies are for https alone, "
         "and browsers are told to come by nothing else.",
     )
+    public_bootstrap: Brokers | None = Field(
+        default=None,
+        description="`HOST:PORT` at which sources find the broker, on the page that waits for the first exchange; "
+        "else that of `KEELWATCH_KAFKA_BOOTSTRAP`.",
+    )
     trusted_proxies: Proxies | None = Field(
         default=None,
         description="Addresses or networks of the proxies whose `X-Forwarded-For` and `-Proto` are believed; else "

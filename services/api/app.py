@@ -51,6 +51,7 @@ from services.api.system import MetricsMiddleware, SystemHealth
 from services.monitor import Monitor, RoutePolicy
 from services.store import change_marks
 from services.store.engine import Database
+from services.wording.sources import SourceAddresses
 
 TITLE: Final = "Keelwatch"
 VERSION: Final = "1"
@@ -80,6 +81,7 @@ class Api:
         front: what stands before it. github_secret: by which GitHub signs the deploys that it tells of.
         scorers: versions that would score answers to suites here, by name.
         counter: writes what its gateway counts; whoever runs the API runs it.
+        addresses: where sources reach it, as the page says that waits for the first exchange.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
@@ -97,6 +99,7 @@ class Api:
     github_secret: str | None = field(default=None, repr=False)
     scorers: Callable[[], Mapping[str, str]] = dict
     counter: IngestCounter | None = None
+    addresses: SourceAddresses | None = None
 
     @property
     def policy(self) -> Callable[[str], RoutePolicy]:
@@ -111,7 +114,7 @@ def install(app: FastAPI, api: Api) -> None:
         app.include_router(router)
     live = api.live or LiveUpdates(lambda: api.database.query(change_marks.read))
     parts = (api.database, api.decisions, api.guard, api.budget, api.watched, api.health, api.door, live)
-    pages.install(app, PageContext(*parts, api.scorers))
+    pages.install(app, PageContext(*parts, api.scorers, api.addresses))
     app.add_middleware(AuthenticationMiddleware, door=api.door, respond=problems.responder(pages.failed))
     app.add_middleware(SecurityMiddleware, https=api.front.https)
     app.add_middleware(MetricsMiddleware, meters=api.health.meters)

@@ -16,7 +16,6 @@ from schemas.reading import Reading, ReadingStatus
 from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
-from services.monitor.policy import AT_ONCE
 from services.specs import family_of
 from services.store.route_status import RouteStatus
 from services.wording import ceilings, decisions, incidents, nouns, numbers, routes, timeline, trials
@@ -25,6 +24,8 @@ MOST_SPOTS: Final = 20
 NO_DATA: Final = "no_data"
 """The subject of a reading that says so already."""
 MOST_READINGS: Final = 24
+_SHORTEST: Final = timedelta(minutes=5)
+"""Of less time no rate is told."""
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
 
 
@@ -136,8 +137,9 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
     if file.clock is None:
         return StatusHeading(status.watch, numbers.UNKNOWN, routes.NO_EXCHANGE, (*spots, *notes))
     if status.watch == "learning":
-        said = _learning(file, policy, exchanges)
-        return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
+        said, pace = _learning(file, policy, exchanges), _pace(file, policy, exchanges, now)
+        told = (*pace, routes.UNTIL_LEARNED, *spots, *notes)
+        return StatusHeading("learning", routes.WATCHED["learning"], said, told)
     if status.watch == "blind":
         return StatusHeading("blind", routes.WATCHED["blind"], spots[0], (*spots[1:], *notes))
     return _watched(file, policy, (*spots, *notes, *_trial(file, policy)))
@@ -147,10 +149,36 @@ def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
     if file.held_back is not None:
         return numbers.sentence_case(file.held_back)
     first = policy.baseline.first
-    size, per_hour = first.size, None if first.per_hour >= AT_ONCE else first.per_hour
-    hours = 0.0 if file.window is None else (file.window.until - file.window.since) / timedelta(hours=1)
-    to_go = routes.learns_for(file.learned, size, [round(exchanges / hours)] if hours else [], per_hour)
-    return routes.learning(min(file.learned, size), size, to_go, per_hour)
+    rate = _rate(file, exchanges)
+    limit = first.per_hour if rate is not None and rate > first.per_hour else None
+    return routes.learning(min(file.learned, first.size), first.size, _to_go(file, policy, rate), limit)
+
+
+def _pace(file: RouteSnapshot, policy: RoutePolicy, exchanges: int, now: datetime) -> tuple[str, ...]:
+    """Why learning takes so long, when it ends, and what would be sooner."""
+    rate, first = _rate(file, exchanges), policy.baseline.first
+    if file.held_back is not None or rate is None:
+        return ()
+    to_go = _to_go(file, policy, rate)
+    ends = None if to_go is None or file.status.silent is not None else now + timedelta(hours=to_go)
+    told = routes.learning_pace(rate, first.per_hour, ends)
+    sooner = first == policy.baseline and first.min_size < first.size and (to_go is None or to_go > 1)
+    return (told, routes.trial_offer(first.min_size)) if sooner else (told,)
+
+
+def _rate(file: RouteSnapshot, exchanges: int) -> float | None:
+    """Exchanges an hour since the first one of the window that is shown; None where there are none."""
+    if file.window is None or not file.seen or not exchanges:
+        return None
+    begun = max(file.window.since, min(first for first, _ in file.seen.values()))
+    return exchanges / (max(file.window.until - begun, _SHORTEST) / timedelta(hours=1))
+
+
+def _to_go(file: RouteSnapshot, policy: RoutePolicy, rate: float | None) -> float | None:
+    """Hours until the first baseline is complete, at that rate."""
+    first = policy.baseline.first
+    counted = 0.0 if rate is None else min(rate, first.per_hour)
+    return max(first.size - file.learned, 0) / counted if counted else None
 
 
 def _trial(file: RouteSnapshot, policy: RoutePolicy) -> tuple[str, ...]:

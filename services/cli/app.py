@@ -54,6 +54,11 @@ class Commands(LazyGroup):
             "seen.",
         ),
         Later(
+            "init",
+            "services.cli.init:init",
+            "Write a monitor file, secrets and a compose file into a folder, after five questions or by options.",
+        ),
+        Later(
             "up",
             "services.cli.up:up",
             "Run all steps until SIGTERM or Ctrl-C, with an embedded broker when no other is named.",

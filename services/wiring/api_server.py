@@ -51,6 +51,7 @@ from services.stream.runner import Companion
 from services.wiring.database import open_available_database, seed_first_key
 from services.wiring.scorers import scorer_versions
 from services.wiring.slack_presses import slack_actions
+from services.wording.sources import SourceAddresses
 
 _CHECK_SECONDS: Final = 5.0
 
@@ -94,11 +95,15 @@ class ApiService:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the API listens, what stands before it, and by which secret deliveries of GitHub are known."""
+    """Where the API listens, what stands before it, by which secret deliveries of GitHub are known, who finds it where.
+
+    `addresses`: where sources reach API and broker, as far as settings say so.
+    """
 
     host: str
     front: Front = field(default_factory=Front)
     github_secret: str | None = field(default=None, repr=False)
+    addresses: SourceAddresses = field(default_factory=SourceAddresses)
 
 
 def place_of(settings: Settings, watched: Monitor, host: str) -> Place:
@@ -106,7 +111,14 @@ def place_of(settings: Settings, watched: Monitor, host: str) -> Place:
     https = settings.public_url is not None and settings.public_url.startswith("https://")
     named, given = watched.github_secret_env, settings.webhook_github_secret
     github = (secret(named) if named else None) or (given.get_secret_value() if given else None)
-    return Place(host, Front(https, settings.proxies), github)
+    addresses = SourceAddresses(settings.public_url, settings.public_bootstrap)
+    return Place(host, Front(https, settings.proxies), github, addresses)
+
+
+def _addresses(place: Place, broker: Broker) -> SourceAddresses:
+    """Where sources reach us: the broker is the one that we use ourselves, where no setting says otherwise."""
+    told = place.addresses
+    return replace(told, broker=told.broker or broker.bootstrap, security=broker.security.protocol)
 
 
 def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealth, place: Place) -> Api:
@@ -129,6 +141,7 @@ def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealt
         github_secret=place.github_secret,
         scorers=cache(lambda: scorer_versions(load_settings(), watched)),
         counter=counter,
+        addresses=place.addresses,
     )
 
 
@@ -169,7 +182,7 @@ def worker_api(
     place, extend = place_of(settings, watched, host), slack_actions(settings, watched)
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
     system = SystemHealth(database, operations(broker, lags, database), registry)
-    api = api_of(database, watched, uplink.send, system, place)
+    api = api_of(database, watched, uplink.send, system, replace(place, addresses=_addresses(place, broker)))
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"), _counting(api):
@@ -197,7 +210,8 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
     system = SystemHealth(service.database, operations(service.broker, lags, service.database), meters.registry)
-    api = api_of(service.database, service.watched, uplink.send, system, service.place)
+    place = replace(service.place, addresses=_addresses(service.place, service.broker))
+    api = api_of(service.database, service.watched, uplink.send, system, place)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

@@ -115,9 +115,12 @@ def key_revoked(name: str, id: str, now: bool) -> str:
     return f"{name} ({id}) {'is revoked' if now else 'was revoked already'}"
 
 
-def starting(probes: str) -> str:
-    """What `up` does first."""
-    return f"starting a worker of all steps; {probes}/readyz tells when it is ready; Ctrl-C ends all"
+def starting(page: str) -> str:
+    """What `up` does first, and where people look."""
+    return (
+        f"starting a worker of all steps: {page}/ has the pages and the API once {page}/readyz says so, in some "
+        "seconds; Ctrl-C ends all"
+    )
 
 
 def started_again(why: str, seconds: float) -> str:

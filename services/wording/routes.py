@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas.reading import ReadingStatus, Unit
 from services import specs
-from services.wording import nouns, numbers
+from services.wording import nouns, numbers, onboarding
 
 WATCHED: Final[Mapping[str, str]] = {"blind": "not monitored", "learning": "learning", "watching": "monitored"}
 """How a route is watched, on its badge."""
@@ -168,6 +168,30 @@ def learns_for(learned: int, of: int, hours: Sequence[int], per_hour: int | None
     return max(of - learned, 0) * len(counted) / sum(counted)
 
 
+def learning_pace(rate: float, per_hour: int, ends: datetime | None) -> str:
+    """Why learning takes as long as it does, and when it ends at the present rate of so many exchanges an hour.
+
+    >>> learning_pace(12, 84, None)
+    'It goes as fast as exchanges arrive, now about 12 an hour.'
+    """
+    if rate > per_hour:
+        told = (
+            f"About {rate:,.0f} an hour arrive, and at most {per_hour:,} of an hour count (`baseline.per_hour`), so "
+            "that what is normal is learned over many hours and not from one burst."
+        )
+    else:
+        told = f"It goes as fast as exchanges arrive, now about {max(rate, 1):,.0f} an hour."
+    return told if ends is None else f"{told} At this rate it ends about {numbers.short_moment(ends)} UTC."
+
+
+def trial_offer(n: int) -> str:
+    """How it would go sooner, and what that costs."""
+    return (
+        f"To begin with {n:,} exchanges, as fast as they come: `baseline: {{trial: true}}` for this route in the "
+        "monitor file. Small changes stay unseen until the full baseline takes its place."
+    )
+
+
 def budget_set(a_month: float) -> str:
     """What the detectors are set to.
 
@@ -195,7 +219,7 @@ def fleet_heading(routes: int, with_incident: int) -> str:
     """All routes in one line: how many have an open incident."""
     some = numbers.count(routes, "route")
     if not routes:
-        return "No route yet"
+        return onboarding.WAITING
     if not with_incident:
         return f"No open incident on {some}"
     return f"{with_incident:,} of {some} {'has' if with_incident == 1 else 'have'} an open incident"

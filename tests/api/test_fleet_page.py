@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+from html import unescape
 
+import pytest
+from fastapi import Request
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
 from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.api.pages import fleet
+from services.monitor.loader import examine
 from services.store import incidents
 from services.store.engine import Database
 from services.store.fleet import FleetCounts
-from services.wording import routes
+from services.wording import onboarding, routes
+from services.wording.sources import SourceAddresses, snippets
 from tests.api.test_routes import pinned
 from tests.record.stories import scores
 from tests.store.test_fleet import learning
-from tests.support.api import Wire, api_on, asked, recorded
+from tests.support.api import BASE, Wire, api_on, asked, recorded
 from tests.support.records import alert, reading
 
 
@@ -77,6 +84,62 @@ def test_an_empty_database_says_what_to_do(database: Database) -> None:
     text = shown(api_on(database, Wire()))
     assert routes.fleet_heading(0, 0) in text
     assert "keelwatch publish" in text
+
+
+LETTER = Position(cluster="c", topic="keelwatch.exchanges", partition=0, offset=7)
+LISTED = examine('routes: {a/one: {}, c/one: {}, z/new: {}, "b/*": {}, "c/*": {}}', "keelwatch.yaml")[0]
+
+
+def test_routes_of_the_monitor_file_wait_before_their_first_exchange(api: Api) -> None:
+    text = shown(api_on(api.database, Wire(), watched=LISTED))
+    assert onboarding.waiting_routes(1) in text
+    assert 'z/new</bdi> <span class="fleet-word">waiting' in text
+    for pattern, waits in (("b/*", True), ("c/*", True), ("a/*", False)):
+        assert (onboarding.waiting_pattern(pattern) in text) is waits
+    assert onboarding.waiting_routes(1) not in shown(api_on(api.database, Wire(), watched=LISTED), "/?route=one")
+
+
+def test_an_empty_fleet_waits_and_shows_how_to_send_to_this_deployment(database: Database) -> None:
+    known = SourceAddresses("https://keelwatch.example", "kafka.example:9093")
+    text = unescape(shown(api_on(database, Wire(), watched=LISTED, addresses=known)))
+    assert onboarding.GOES_ON in text
+    assert " data-waits>" in text
+    assert text.count("<details") == len(snippets(known)) >= 8
+    for snippet in snippets(known, "a/one"):
+        assert snippet.text in text, "the first route of the monitor file"
+    assert "--bootstrap kafka.example:9093" in text
+    assert onboarding.KEY_FIRST not in text
+
+
+def test_where_nothing_says_the_address_it_is_where_the_request_came_in(database: Database) -> None:
+    text = shown(api_on(database, Wire()))
+    assert f"{BASE}/v1/exchanges" in text
+    asked_by_another_name = asked(api_on(database, Wire()), "GET", "/", headers={"host": "evil.example"})
+    assert "evil.example" not in asked_by_another_name.text
+
+
+def test_a_key_is_told_of_its_own_waiting_routes_and_needs_a_key_to_send(database: Database) -> None:
+    async def guard(request: Request, _role: object) -> Principal:
+        return Principal("mara", "viewer", ("c/*",))
+
+    recorded(database, DeadLetter.of(b"{}", "score", "route: is missing", LETTER))
+    text = unescape(shown(api_on(database, Wire(), watched=LISTED, guard=guard)))
+    assert onboarding.KEY_FIRST in text
+    assert "Bearer $KEELWATCH_API_KEY" in text
+    assert [name in text for name in ("c/one", "c/*", "a/one", "b/*", "z/new")] == [True, True, False, False, False]
+    assert "could not be read" not in text, "nobody knows of whom a dead letter is"
+
+
+def test_what_came_and_could_not_be_read_is_said_while_one_waits(database: Database) -> None:
+    recorded(database, DeadLetter.of(b"{}", "score", "route: is missing", LETTER))
+    assert onboarding.refused(1, "route: is missing") in unescape(shown(api_on(database, Wire())))
+
+
+def test_how_to_send_is_shown_later_too(api: Api) -> None:
+    assert 'href="/connect"' in shown(api)
+    text = shown(api, "/connect")
+    assert text.count("<details") >= 8
+    assert "data-waits" not in text
 
 
 def test_more_than_a_hundred_routes_are_several_pages(database: Database) -> None:

@@ -7,7 +7,8 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,8 +20,9 @@ from services.api.auth.authorization import Principal
 from services.api.http.problems import Problem
 from services.api.sse import EVERYTHING, Listener, LiveUpdates
 from services.store import change_marks
-from services.store.engine import Database
+from services.store.engine import Database, open_database
 from tests.api.test_routes import pinned
+from tests.record.stories import scores
 from tests.support.api import Wire, api_on, recorded
 from tests.support.browser import ABSENT, chromium
 
@@ -275,5 +277,30 @@ def test_an_open_page_shows_what_changed_and_leaves_what_is_being_written(databa
         assert (page.input_value("input[name=route]"), link.count()) == ("half a wo", 2)
         page.click("#live a")
         page.wait_for_selector("a.route:text-is('a/three')")
+        assert said == []
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium() is None, reason=ABSENT)
+def test_who_waits_for_the_first_exchange_copies_how_to_send_it_and_is_led_to_its_route(tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    with (
+        closing(open_database(f"sqlite:///{tmp_path}/kw.db")) as database,
+        served(live_api(database)) as server,
+        sync_playwright() as started,
+    ):
+        browser = started.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = browser.new_context(permissions=["clipboard-read", "clipboard-write"]).new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{server.url}/")
+        page.wait_for_selector("#live:text-is('Live')")
+        page.click("[data-copy='curl']")
+        page.wait_for_selector("[data-copy='curl']:text-is('Copied')")
+        assert f"{server.url}/v1/exchanges" in page.evaluate("navigator.clipboard.readText()")
+        recorded(database, *scores("shop-bot/prod"))
+        page.wait_for_url(f"{server.url}/routes/shop-bot/prod", timeout=20_000)
         assert said == []
         browser.close()

@@ -13,6 +13,7 @@ from schemas.score import Flag
 from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.monitor import RoutePolicy
+from services.monitor.loader import examine
 from services.record.recorder import Recorder
 from services.store import incidents
 from services.store.engine import Database
@@ -135,6 +136,23 @@ def test_a_route_that_learns_says_how_far_and_is_not_called_watched(database: Da
     assert f"learning support-bot/prod {routes.learning(350, 1000)}" in text
     assert routes.UNTIL_LEARNED in text
     assert routes.NOTHING_FOUND not in text
+
+
+def test_a_route_that_learns_says_why_it_takes_long_when_it_ends_and_what_is_sooner(database: Database) -> None:
+    learned(database, 0)
+    seconds = (NOW - datetime.fromisoformat("2026-01-01T00:00:00Z")).total_seconds() - 600
+    made = [Row(f"f{i}", i, seconds + i, signals={"refusal": False}) for i in range(1, 100)]
+    recorded(database, *blocks(made, 99, LIFE))
+    text = words(api_on(database, Wire()))
+    assert "an hour arrive, and at most 84 of an hour count (`baseline.per_hour`)" in text
+    assert "At this rate it ends about 26 Nov 23:54 UTC" in text
+    assert routes.trial_offer(300) in text
+
+    trial = examine("defaults: {baseline: {trial: true}}", "keelwatch.yaml")[0]
+    text = words(api_on(database, Wire(), watched=trial))
+    assert "of 300 exchanges" in text
+    assert "It goes as fast as exchanges arrive" in text
+    assert routes.trial_offer(300) not in text
 
 
 def test_a_route_that_is_quiet_is_watched_and_not_called_safe(database: Database) -> None:

@@ -9,7 +9,7 @@ from tests.support.source import ROOT
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 COMMANDS = {"console", "python", "bash", "sh", "shell"}
-PLAIN = {"text", "json", "yaml", "toml"}
+PLAIN = {"text", "json", "yaml", "toml", "java", "go"}
 _BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<why>[^>]+) -->\n)?"
     r"^(?P<fence>`{3,})(?P<language>\S*)(?P<more>[^\n]*)\n(?P<text>.*?)^(?P=fence)$",

@@ -11,6 +11,7 @@ from services.api.pages import (
     baselines,
     charts,
     compare,
+    connect,
     evaluations,
     fleet,
     health,
@@ -25,10 +26,12 @@ from services.api.pages.render import HERE, PageContext
 
 __all__ = ["PageContext", "failed", "install"]
 
+_PAGES = (fleet, connect, incidents, baselines, charts, health, profile, route, evaluations, compare, live, login)
+
 
 def install(app: FastAPI, parts: PageContext) -> None:
     """Add the pages, their style and their script to `app`."""
-    for page in (fleet, incidents, baselines, charts, health, profile, route, evaluations, compare, live, login):
+    for page in _PAGES:
         for router in page.routers(parts):
             app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, get_args
 from urllib.parse import quote, urlencode
 
@@ -14,6 +15,7 @@ from fastapi.responses import Response
 
 from services.api.auth.authorization import needs, who
 from services.api.http.problems import query_store
+from services.api.pages.connect import WaitingRoutes, connect_view, waiting_for
 from services.api.pages.render import PageContext, page
 from services.api.route_status import not_monitored
 from services.incident.provider_event import ProviderEvent
@@ -97,8 +99,8 @@ def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> Route
         watch=route.status.watch,
         incident=route.incident,
         headline=sentence_case(entry.headline or SOMETHING),
-        learned=min(entry.learned, held.baseline.size),
-        of=held.baseline.size,
+        learned=min(entry.learned, held.baseline.first.size),
+        of=held.baseline.first.size,
         learning=_learning(entry, held),
         spots=unseen[:_SHOWN_SPOTS],
         more=len(unseen[_SHOWN_SPOTS:]),
@@ -141,9 +143,10 @@ def page_links(number: int, size: int, counts: FleetCounts, asked: Mapping[str, 
 
 
 def _learning(entry: FleetEntry, held: RoutePolicy) -> str:
-    size, per_hour = held.baseline.size, held.baseline.per_hour
+    size, per_hour = held.baseline.first.size, held.baseline.first.per_hour
     to_go = routes.learns_for(entry.learned, size, entry.hours, per_hour)
-    return routes.learning(min(entry.learned, size), size, to_go, per_hour)
+    limit = per_hour if max(entry.hours, default=0) > per_hour else None
+    return routes.learning(min(entry.learned, size), size, to_go, limit)
 
 
 SIZE: Final = 100
@@ -168,9 +171,16 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         if not known:  # what is part of no route's name fits none
             fits, found = NO_ROUTES, ()
         events = await query_store(parts.database, read_events, now - _EVENTS)
+        connect, waiting = None, WaitingRoutes()
+        if not every.routes:
+            connect = await query_store(parts.database, partial(connect_view, parts, request))
+        elif not any(request.query_params.values()):
+            waiting = await query_store(parts.database, partial(waiting_for, parts, who(request)))
         told = {
             "moved_together": [one for one in events if _sees(request, one)],
             "cards": [route_card(entry, parts.policy) for entry in found],
+            "connect": connect,
+            "waiting": waiting,
             "heading": fleet_heading(every),
             "summary": fleet_summary(every),
             "every": every,

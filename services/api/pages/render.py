@@ -31,11 +31,13 @@ from services.wording import (
     movements,
     nouns,
     numbers,
+    onboarding,
     profiles,
     routes,
     schedules,
     timeline,
 )
+from services.wording.sources import SourceAddresses
 
 HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
@@ -50,7 +52,7 @@ NAVIGATION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """What the pages are made of: among it the monitor file, and the versions that would score answers here."""
+    """What the pages are made of: the monitor file, versions that would score answers here, where sources reach us."""
 
     database: Database
     decisions: DecisionWriter
@@ -61,6 +63,7 @@ class PageContext:
     door: Authenticator
     live: LiveUpdates
     scorers: Callable[[], Mapping[str, str]] = dict
+    addresses: SourceAddresses | None = None
 
     @property
     def policy(self) -> Callable[[str], RoutePolicy]:
@@ -120,6 +123,7 @@ def _environment() -> jinja2.Environment:
             movements=movements,
             nouns=nouns,
             numbers=numbers,
+            onboarding=onboarding,
             profiles=profiles,
             routes=routes,
             schedules=schedules,

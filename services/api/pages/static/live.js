@@ -41,6 +41,27 @@
     }
   }
 
+  // Buttons that copy what stands below them are for scripts alone.
+  function copyable(root) {
+    for (const one of root.querySelectorAll("[data-copy]")) one.hidden = false;
+  }
+
+  async function copy(button) {
+    const text = button.closest("details").querySelector("pre");
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+    } catch (error) { // none where the page does not come by https, or may not
+      getSelection().selectAllChildren(text);
+      if (!document.execCommand("copy")) return say("Not copied: select the text.");
+    }
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 3000);
+  }
+  addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button !== null) copy(button);
+  });
+
   function edited() {
     const now = document.activeElement;
     if (main().contains(now) && now.matches("input, select, textarea")) return true;
@@ -73,6 +94,7 @@
       if (before !== undefined) one.parentElement.open = before;
     }
     local(made);
+    copyable(made);
     old.replaceWith(made);
     for (const one of made.querySelectorAll("[tabindex]")) {
       const before = scrolled.find((kept) => kept[0] === nameOf(one));
@@ -103,6 +125,9 @@
       const fresh = page.querySelector("main");
       failures = 0;
       if (fresh !== null && fresh.innerHTML !== shown) {
+        // Who waited for the first exchange goes on to its route.
+        const first = main().hasAttribute("data-waits") ? fresh.querySelector("a.route") : null;
+        if (first !== null) return location.assign(first.getAttribute("href"));
         if (edited()) return say("Something new.", true);
         document.title = page.title;
         replace(fresh);
@@ -163,6 +188,7 @@
   }
 
   local(document);
+  copyable(document);
   if (!live) return;
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
   setInterval(() => (source === null ? undefined : soon()), STALE);

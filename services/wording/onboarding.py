@@ -1,0 +1,96 @@
+"""What a newcomer is asked and told: the questions of `init`, the wait for the first exchange. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from services.wording import numbers
+
+QUESTIONS: Final[Mapping[str, str]] = {
+    "route": "Which use of a model is watched first? Its route, such as support-bot/prod",
+    "target": "Where does its model answer, so that a safety suite can ask it? A URL such as https://api.example.com/v1,"
+    " or none",
+    "model": "The model's name, as requests name it",
+    "key_env": "The variable that holds the model's API key: its name, never the key; or none",
+    "slack": "The Slack channel that is told, such as #llm-safety, or none",
+}
+"""Option of `init` -> what is asked where it is not given."""
+NONE: Final = "none"
+
+
+def no_terminal(missing: Sequence[str]) -> str:
+    """That there is nobody to ask, and what must be given instead."""
+    given = [f"--{name.replace('_', '-')}" for name in missing]
+    return f"no terminal to ask at: give {numbers.listed(given)} ({NONE} leaves out what is not needed)"
+
+
+def already_there(folder: str, names: Sequence[str]) -> str:
+    """That files would be overwritten."""
+    some = f"{'is' if len(names) == 1 else 'are'} there already"
+    return f"{folder}: {numbers.listed(names)} {some}; --force writes them anew, and keeps the secrets of .env"
+
+
+def written(folder: str, names: Sequence[str]) -> str:
+    """What `init` has made."""
+    return f"written into {folder}: {', '.join(names)}"
+
+
+def fill_in(folder: str, names: Sequence[str]) -> str:
+    """Secrets that only a person knows."""
+    return f"fill in {numbers.listed(names)} in {folder}/.env, which is readable by you alone"
+
+
+def next_steps(folder: str, compose: bool) -> tuple[str, ...]:
+    """How what was written is started."""
+    alone = f"to try it on this machine alone: cd {folder} && set -a && . ./.env && set +a && keelwatch up"
+    if not compose:
+        return (alone, NO_COMPOSE)
+    return (
+        alone,
+        f"with Kafka and PostgreSQL in containers: cd {folder} && docker-compose up --build --detach; "
+        "the first API key is in secrets/api-key",
+    )
+
+
+NO_COMPOSE: Final = "no compose file: this installation has no repository beside it, whose images it would build"
+
+WAITING: Final = "Waiting for the first exchange"
+"""The headline of an empty fleet."""
+GOES_ON: Final = "This page goes on to the route by itself when it arrives."
+WAITS: Final = "waiting"
+"""The badge of a route that the monitor file lists and that had no exchange."""
+SEND: Final = "How to send exchanges"
+NO_EXCHANGE_YET: Final = "No exchange yet"
+KEY_FIRST: Final = (
+    "Each needs an API key of the role ingest in the variable KEELWATCH_API_KEY: "
+    "keelwatch key create --name NAME --role ingest"
+)
+
+
+def waiting_routes(n: int) -> str:
+    """The headline of routes that the monitor file lists, before their first exchange."""
+    return f"{numbers.count(n, 'route')} of the monitor file wait{'s' if n == 1 else ''} for the first exchange"
+
+
+def waiting_pattern(pattern: str) -> str:
+    """That no route fits a pattern of the monitor file yet.
+
+    >>> waiting_pattern("support-bot/*")
+    'any route that fits support-bot/*'
+    """
+    return f"any route that fits {pattern}"
+
+
+def more_waiting(n: int) -> str:
+    """How many are not shown."""
+    return f"and {n:,} more"
+
+
+def refused(n: int, reason: str) -> str:
+    """That something came which could not be read, and why: somebody waits for it in vain.
+
+    >>> refused(2, "route: is missing")
+    '2 records arrived and could not be read: route: is missing'
+    """
+    return f"{numbers.count(n, 'record')} arrived and could not be read: {reason}"
