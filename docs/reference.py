@@ -31,7 +31,7 @@ from services.monitor import Monitor
 from services.monitor.policy import BaselinePolicy, RoutePolicy
 from services.monitor.schema import MonitorFile
 from services.observability.metrics import NotificationMeters, StreamMeters
-from services.settings import Settings
+from services.settings import Settings, in_files
 from services.signals import SIGNALS
 from services.store.engine import Database
 from services.store.retention import RULES
@@ -186,7 +186,9 @@ def environment() -> str:
     rows = []
     for name, one in Settings.model_fields.items():
         default = "" if one.default is None or one.default_factory else f"`{one.default}`"
-        rows.append((f"`KEELWATCH_{name.upper()}`", one.description, default))
+        variable = f"KEELWATCH_{name.upper()}"
+        filed = f" May stand in a file: `{variable}_FILE`." if name in in_files() and name != "api_key" else ""
+        rows.append((f"`{variable}`", f"{one.description}{filed}", default))
     return table(("variable", "what it is", "default"), rows)
 
 

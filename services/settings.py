@@ -7,10 +7,11 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.errors import InputError
 
@@ -18,6 +19,10 @@ _OFFLINE: Final = {
     **{"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"},
     **{"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "DO_NOT_TRACK": "1"},
 }
+
+
+MOST_SECRET: Final = 64 * 1024
+"""Bytes of a file that holds a secret."""
 
 
 class SettingsError(InputError):
@@ -36,11 +41,24 @@ def _http(url: str) -> str:
     return url.rstrip("/")
 
 
+def _endpoint(url: str) -> str:
+    _http(url)
+    return url
+
+
 def _brokers(text: str) -> str:
     for address in text.split(","):
         host, _, port = address.strip().rpartition(":")
         if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
             raise ValueError("must be HOST:PORT, several with commas between")
+    return text
+
+
+def _extensions(text: str) -> str:
+    for one in text.split(","):
+        name, equals, value = one.strip().partition("=")
+        if not (equals and name.isascii() and name.isalpha() and name != "auth" and value.isascii() and value.strip()):
+            raise ValueError("must be NAME=VALUE, several with commas between, names of letters alone")
     return text
 
 
@@ -57,8 +75,11 @@ def _proxies(text: str) -> str:
 
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
+EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
+"""A whole URL, of which not even the last slash is ours to change."""
 Proxies = Annotated[str, AfterValidator(_proxies)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
+Extensions = Annotated[str, AfterValidator(_extensions)]
 Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -68,6 +89,8 @@ def _home() -> Path:
 
 class Settings(BaseSettings):
     """`KEELWATCH_*`; an empty variable counts as unset. Secrets do not show when settings are printed.
+
+    What is secret may stand in a file instead, which `KEELWATCH_..._FILE` names: see `in_files`.
 
     Attributes:
         config: the monitor file. data_dir: database and the instance's id. cache_dir: what can be made again.
@@ -102,13 +125,40 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How the connection to the broker is protected."
     )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        default=None, description="How user and password are shown to the broker."
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        default=None,
+        description="How the broker is shown who we are: a user and password (else SCRAM-SHA-512), or a token.",
     )
     kafka_username: str | None = Field(default=None, description="User at the broker.")
     kafka_password: SecretStr | None = Field(default=None, description="Password at the broker.")
     kafka_ca_file: Path | None = Field(
         default=None, description="PEM file of the authority that signed the broker's certificate."
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="PEM file of our own certificate, for a broker that asks for one (mTLS)."
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="PEM file of its private key; else that stands in the certificate's file."
+    )
+    kafka_key_password: SecretStr | None = Field(default=None, description="What that key is encrypted with.")
+    kafka_token_file: Path | None = Field(
+        default=None,
+        description="File with the token of OAUTHBEARER, which somebody else keeps fresh; read at every connection.",
+    )
+    kafka_token_url: EndpointUrl | None = Field(
+        default=None, description="Token endpoint of OAUTHBEARER, asked with client credentials."
+    )
+    kafka_token_client_id: str | None = Field(default=None, description="Client at the token endpoint.")
+    kafka_token_client_secret: SecretStr | None = Field(default=None, description="Its secret.")
+    kafka_token_scope: str | None = Field(default=None, description="Scope that the token is asked for.")
+    kafka_token_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authority that signed the token endpoint's certificate; else those of the system.",
+    )
+    kafka_token_extensions: Extensions | None = Field(
+        default=None,
+        description="What a broker wants to be told beside the token, such as `logicalCluster=lkc-1`; several with "
+        "commas between.",
     )
 
     slack_token: SecretStr | None = Field(default=None, description="Token of the Slack bot.")
@@ -143,8 +193,22 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(default=None, description="What commands send to the API.")
     api_key_file: Path | None = Field(
-        default=None, description="A file with the first key, of an admin, for a database that has none."
+        default=None,
+        description="A file with the first key, of an admin, for a database that has none. Commands send it where "
+        "`KEELWATCH_API_KEY` is not set.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the files that it names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
 
     @property
     def caches(self) -> Path | None:
@@ -161,6 +225,58 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of the database that is used."""
         return self.database_url or f"sqlite:///{self.data_dir / 'keelwatch.db'}"
+
+
+def in_files() -> tuple[str, ...]:
+    """The settings that are secret: each may stand in a file that the variable with `_FILE` behind its name names."""
+    return tuple(name for name, field in Settings.model_fields.items() if _is_secret(name, field))
+
+
+def _is_secret(name: str, field: FieldInfo) -> bool:
+    """The database's URL holds a password."""
+    return name == "database_url" or SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+class _SecretFiles(EnvSettingsSource):
+    """The secrets that stand in files, as orchestrators mount them.
+
+    The file of the API's key has a use beside this one: it also seeds the first key.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        found, wrong = {}, []
+        for name in in_files():
+            key = f"{self.env_prefix.lower()}{name}"
+            path = self.env_vars.get(f"{key}_file")
+            if path is None or (name == "api_key" and self.env_vars.get(key) is not None):
+                continue
+            try:
+                found[name] = _in_file(key.upper(), path, self.env_vars.get(key))
+            except SettingsError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+        return found
+
+
+def _in_file(variable: str, path: str, beside: str | None) -> str:
+    """What a file holds for a variable, without the end of its line."""
+    named = f"{variable}_FILE"
+    if beside is not None:
+        raise SettingsError(f"{named}: {variable} is set too; set one of the two")
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(MOST_SECRET + 1)
+        text = raw.decode().rstrip("\r\n")
+    except OSError as error:
+        why = error.strerror or "cannot be opened"
+        raise SettingsError(f"{named}: {path} cannot be read ({why}); let this user read it, or unset it") from None
+    except ValueError:
+        raise SettingsError(f"{named}: {path} is not UTF-8; write the secret alone into it") from None
+    if not text or len(raw) > MOST_SECRET:
+        what = "holds nothing" if not text else f"holds more than {MOST_SECRET // 1024} KiB"
+        raise SettingsError(f"{named}: {path} {what}; write the secret alone into it")
+    return text
 
 
 def load_settings() -> Settings:
@@ -202,8 +318,15 @@ def isolated_environment(ours: Mapping[str, str]) -> dict[str, str]:
 
 
 def secret(name: str) -> str | None:
-    """The value of a variable that the monitor file names, such as a target's key; None if it is unset or empty."""
-    return os.environ.get(name) or None
+    """The value of a variable that the monitor file names, such as a target's key; None if it is unset or empty.
+
+    It may stand in a file, as our own secrets may: `OPENAI_API_KEY_FILE` for `OPENAI_API_KEY`.
+
+    Raises:
+        SettingsError: if that file cannot be used.
+    """
+    value, path = os.environ.get(name) or None, os.environ.get(f"{name}_FILE")
+    return _in_file(name, path, value) if path else value
 
 
 def fail_points() -> str:

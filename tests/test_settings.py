@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.settings import SettingsError, load_settings
+from services.settings import MOST_SECRET, SettingsError, in_files, load_settings, secret
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,16 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         "KAFKA_USERNAME": "u",
         "KAFKA_PASSWORD": "hidden-1",
         "KAFKA_CA_FILE": "ca.pem",
+        "KAFKA_CERTIFICATE_FILE": "own.pem",
+        "KAFKA_KEY_FILE": "own.key",
+        "KAFKA_KEY_PASSWORD": "hidden-7",
+        "KAFKA_TOKEN_FILE": "token",
+        "KAFKA_TOKEN_URL": "https://issuer.example/token/",
+        "KAFKA_TOKEN_CLIENT_ID": "c",
+        "KAFKA_TOKEN_CLIENT_SECRET": "hidden-8",
+        "KAFKA_TOKEN_SCOPE": "kafka",
+        "KAFKA_TOKEN_CA_FILE": "issuer.pem",
+        "KAFKA_TOKEN_EXTENSIONS": "logicalCluster=lkc-1",
         "DATABASE_URL": "postgresql://u:p@h/d",
         "SLACK_TOKEN": "hidden-2",
         "SLACK_CHANNEL": "#c",
@@ -76,6 +86,10 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("KAFKA_SECURITY_PROTOCOL", "secret"),
         ("API_URL", "secret"),
         ("INSTANCE", "secret value"),
+        ("KAFKA_SASL_MECHANISM", "secret"),
+        ("KAFKA_TOKEN_URL", "secret"),
+        ("KAFKA_TOKEN_EXTENSIONS", "secret"),
+        ("KAFKA_TOKEN_EXTENSIONS", "auth=secret"),
     ],
 )
 def test_a_bad_value_is_named_without_being_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -84,3 +98,69 @@ def test_a_bad_value_is_named_without_being_shown(monkeypatch: pytest.MonkeyPatc
         load_settings()
     assert str(caught.value).startswith(f"KEELWATCH_{name}: must be ")
     assert "secret" not in str(caught.value)
+
+
+def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert set(in_files()) >= {"database_url", "kafka_password", "slack_token", "api_key", "kafka_token_client_secret"}
+    for name in in_files():
+        value = "postgresql://u:p@h/d" if name == "database_url" else f" {name} with ends "
+        (tmp_path / name).write_text(f"{value}\r\n")
+        monkeypatch.setenv(f"KEELWATCH_{name.upper()}_FILE", str(tmp_path / name))
+    settings = load_settings()
+    assert settings.database == "postgresql://u:p@h/d"
+    for name in set(in_files()) - {"database_url"}:
+        assert getattr(settings, name).get_secret_value() == f" {name} with ends "
+
+
+@pytest.mark.parametrize("name", [name for name in in_files() if name != "api_key"])
+def test_a_secret_that_stands_in_two_places_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").write_text("hidden")
+    variable = f"KEELWATCH_{name.upper()}"
+    monkeypatch.setenv(variable, "sqlite:///hidden")
+    monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match=f"^{variable}_FILE: {variable} is set too; set one of the two$"):
+        load_settings()
+
+
+def test_the_file_of_the_first_key_is_no_second_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """KEELWATCH_API_KEY is what commands send; the file also seeds the first key."""
+    (tmp_path / "file").write_text("of the file")
+    monkeypatch.setenv("KEELWATCH_API_KEY_FILE", str(tmp_path / "file"))
+    monkeypatch.setenv("KEELWATCH_API_KEY", "of the variable")
+    key = load_settings().api_key
+    assert key is not None
+    assert key.get_secret_value() == "of the variable"
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder", "empty", "large", "binary"])
+def test_files_of_secrets_that_cannot_be_used_are_all_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "file"
+    content = {"empty": b"\n", "large": b"hidden" * MOST_SECRET, "binary": b"hidden\xff"}
+    if kind == "folder":  # what a container engine makes of a file that is not there
+        file.mkdir()
+    elif kind != "absent":
+        file.write_bytes(content[kind])
+    for name in ("KAFKA_PASSWORD", "SLACK_TOKEN"):
+        monkeypatch.setenv(f"KEELWATCH_{name}_FILE", str(file))
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["KEELWATCH_KAFKA_PASSWORD_FILE", "KEELWATCH_SLACK_TOKEN_FILE"]
+    assert all(str(file) in line and "; " in line and "hidden" not in line for line in lines)
+
+
+def test_a_variable_that_the_monitor_file_names_may_stand_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert secret("OPENAI_API_KEY") is None
+    (tmp_path / "key").write_text("sk-1\n")
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+    assert secret("OPENAI_API_KEY") == "sk-1"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-2")
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY is set too"):
+        secret("OPENAI_API_KEY")

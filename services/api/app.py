@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -19,6 +19,7 @@ from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher
 from services.api.http import openapi, problems
 from services.api.http.body import BodyBudget
+from services.api.http.parameters import refuse_unknown, refusing_unknown
 from services.api.ingest_counter import IngestCounter
 from services.api.pages import app as pages
 from services.api.pages.render import PageContext
@@ -111,7 +112,7 @@ def install(app: FastAPI, api: Api) -> None:
     """Add every path, the answers to what goes wrong, the security headers and the description to `app`."""
     problems.install(app, pages.failed)
     for router in _resources(api):
-        app.include_router(router)
+        app.include_router(refusing_unknown(router))
     live = api.live or LiveUpdates(lambda: api.database.query(change_marks.read))
     parts = (api.database, api.decisions, api.guard, api.budget, api.watched, api.health, api.door, live)
     pages.install(app, PageContext(*parts, api.scorers, api.addresses))
@@ -122,7 +123,12 @@ def install(app: FastAPI, api: Api) -> None:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(api.front.proxies))
     app.router.redirect_slashes = False  # it would repeat the name by which it was asked, whatever that is
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
+    app.add_api_route(
+        "/openapi.json",
+        app.openapi,
+        include_in_schema=False,
+        dependencies=[needs(api.guard, "viewer"), Depends(refuse_unknown)],
+    )
 
 
 def _resources(api: Api) -> Iterator[APIRouter]:

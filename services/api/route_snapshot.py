@@ -122,7 +122,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         open=unresolved,
         incidents=incidents.page(connection, IncidentFilter(within=(route,)), None, _INCIDENTS),
         comparisons=_comparisons(connection, route),
-        exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
+        exchanges=scores.exchanges(connection, route, None, SAMPLES, scores.ExchangeFilter(kept=True)),
         silences=silences.of_route(connection, route, now),
         mutes=muted_alerts(connection, route, now),
         held_back=None if facts.baseline is not None else readings.held_back(connection, (route,)).get(route),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from services.api.http.paging import check_span
 from services.api.http.problems import Problem
 
 HOURS: Final = 24
@@ -26,8 +27,6 @@ STEPS: Final[Mapping[StepName, timedelta]] = {
 _READABLE_COUNT: Final = 20
 _FEW_POINTS: Final = 24
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,7 @@ def window_of(asked: WindowQuery, clock: datetime | None) -> Window | None:
     Raises:
         Problem: 422 names the field.
     """
-    for name, ts in (("since", asked.since), ("until", asked.until)):
-        if ts is not None and not _FIRST <= ts < _LAST:
-            raise Problem.of_field(name, "must lie in the years from 2000 to 2099")
+    check_span(asked.since, asked.until)
     if asked.since is not None and asked.hours is not None:
         raise Problem.of_field("hours", "says the same as since; leave one of them out")
     if asked.until is not None:

@@ -83,9 +83,10 @@ def _given(settings: Settings, bootstrap_servers: str | None, broker_port: int |
         if broker_port:
             raise InputError("--broker-port is of the embedded broker, but another one is named: leave it out")
         return broker_of(settings, bootstrap_servers)
-    if settings.kafka_security_protocol != "PLAINTEXT" or settings.kafka_username:
+    if settings.kafka_security_protocol != "PLAINTEXT" or settings.kafka_username or settings.kafka_sasl_mechanism:
         raise InputError(
-            "KEELWATCH_KAFKA_SECURITY_PROTOCOL or _USERNAME is set, but no broker: set KEELWATCH_KAFKA_BOOTSTRAP too"
+            "KEELWATCH_KAFKA_SECURITY_PROTOCOL, _USERNAME or _SASL_MECHANISM is set, but no broker: "
+            "set KEELWATCH_KAFKA_BOOTSTRAP too"
         )
     return None
 

@@ -44,6 +44,8 @@ class Contact:
         error: class of the exception. verify_code: OpenSSL's, when a certificate was refused. words: the broker's own.
         hello: the first bytes that an unencrypted Kafka request got.
         unreachable: brokers that the cluster names and that cannot be connected to.
+        mechanism: of SASL, as the settings say. alert: OpenSSL's name of what the broker ended TLS with, once it had
+            seen our certificate. certificate_ended: whether our certificate is not valid now.
     """
 
     address: str
@@ -53,6 +55,9 @@ class Contact:
     words: str = ""
     hello: bytes = b""
     unreachable: tuple[str, ...] = ()
+    mechanism: str = ""
+    alert: str = ""
+    certificate_ended: bool = False
 
 
 _TLS_ALERT: Final = 0x15
@@ -87,13 +92,35 @@ _REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
         "the broker does not offer this SASL mechanism",
         "set KEELWATCH_KAFKA_SASL_MECHANISM to one that it offers",
     ),
+    "no_token": (
+        "there is no token to show",
+        "mend what the reason names",
+    ),
+    "token_refused": (
+        "the broker refuses the token",
+        "let the token be of the issuer, audience and scope that the broker expects, and not expired: see the broker's "
+        "log for which it is, and check the clock of this machine",
+    ),
+    "own_missing": (
+        "the broker asks for a certificate of ours",
+        "set KEELWATCH_KAFKA_CERTIFICATE_FILE and KEELWATCH_KAFKA_KEY_FILE",
+    ),
+    "own_ended": (
+        "our certificate is not valid now",
+        "renew what KEELWATCH_KAFKA_CERTIFICATE_FILE names, and check the clock of this machine",
+    ),
+    "own_refused": (
+        "the broker refuses our certificate",
+        "let KEELWATCH_KAFKA_CERTIFICATE_FILE be signed by an authority that the broker trusts, with the "
+        "certificates between in the same file",
+    ),
     "no_sasl": (
         "the port takes no user and password, the settings have one",
         "name the broker's SASL port, or set KEELWATCH_KAFKA_SECURITY_PROTOCOL to SSL or PLAINTEXT and unset the user",
     ),
     "needs_sasl": (
         "the port wants a user and password, the settings have none",
-        "set KEELWATCH_KAFKA_SECURITY_PROTOCOL to SASL_SSL, and KEELWATCH_KAFKA_USERNAME and _PASSWORD",
+        "set KEELWATCH_KAFKA_SECURITY_PROTOCOL to SASL_SSL, and KEELWATCH_KAFKA_USERNAME and _PASSWORD, or a token",
     ),
     "no_kafka": ("something else than Kafka answers there", "correct the port in KEELWATCH_KAFKA_BOOTSTRAP"),
     "advertised": (
@@ -124,6 +151,9 @@ def _cause(protocol: str, contact: Contact) -> str:
         return "advertised" if contact.unreachable else "ok"
     if contact.step in early:
         return early[contact.step]
+    if "ALERT" in contact.alert:
+        ours = "own_ended" if contact.certificate_ended else "own_refused"
+        return "own_missing" if "CERTIFICATE_REQUIRED" in contact.alert else ours
     if contact.step == "metadata":
         return "no_answer" if contact.error == "TimeoutError" or "SASL" in protocol else "needs_sasl"
     return _cause_of_talk(protocol, contact)
@@ -134,7 +164,8 @@ def _cause_of_talk(protocol: str, contact: Contact) -> str:
     by_code = {_EXPIRED: "expired", _NOT_YET: "expired", _WRONG_NAME: "wrong_host", _WRONG_ADDRESS: "wrong_host"}
     by_error = {
         "SSLCertVerificationError": by_code.get(contact.verify_code, "wrong_ca"),
-        "SaslAuthenticationFailed": "wrong_password",
+        "SaslAuthenticationFailed": "token_refused" if contact.mechanism == "OAUTHBEARER" else "wrong_password",
+        "NoTokenError": "no_token",
         "UnsupportedSaslMechanismError": "mechanism",
         "IllegalSaslStateError": "no_sasl",
     }

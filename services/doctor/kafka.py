@@ -14,17 +14,24 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import UnsupportedSaslMechanismError
+from aiokafka.protocol.admin import SaslHandShakeRequest
 from aiokafka.protocol.metadata import MetadataRequest
+from cryptography import x509
 
 from services.doctor import core
 from services.doctor.core import Contact, DoctorFinding, is_kafka
-from services.stream.broker import Broker, Security, options
+from services.stream.broker import Broker, options
+from services.stream.broker_security import Security
 from services.stream.consumer_groups import group_sizes
+from services.stream.oauth_tokens import NoTokenError
 from services.stream.topics import all_topics, describe
 
 PATIENCE: Final = 5.0
@@ -37,21 +44,34 @@ async def approach(address: str, security: Security, patience: float = PATIENCE)
     """Connect, talk, authenticate and ask for the brokers at HOST:PORT.
 
     Raises:
-        BrokerError: if the CA file cannot be read.
+        BrokerError: if a file of certificates cannot be used.
     """
     host, _, port = address.strip().rpartition(":")
     context = security.tls
     unconnected = await _connect(address, host, int(port), patience)
     if unconnected is not None:
         return unconnected
+    contact = await _talk(address, security, context, patience)
+    if contact.step == "done" or context is None:
+        return contact
+    alert = await _alert(host, int(port), context, patience)
+    ended = security.certificate_file is not None and not _valid_now(security.certificate_file)
+    return replace(contact, alert=alert, certificate_ended=ended)
+
+
+async def _talk(address: str, security: Security, context: ssl.SSLContext | None, patience: float) -> Contact:
+    host, _, port = address.strip().rpartition(":")
     connection = _connection(host, int(port), security, context, patience)
     try:
         async with asyncio.timeout(2 * patience):
             await connection.connect()
     except Exception as error:
-        return replace(_failed(address, "talk", error), hello=await _hello(host, int(port), patience))
+        failed = _failed(address, "talk", error, security.mechanism)
+        if isinstance(error, UnsupportedSaslMechanismError):
+            return replace(failed, words=await _offered(host, int(port), security, context, patience))
+        return replace(failed, hello=await _hello(host, int(port), patience))
     else:
-        return await _ask(address, connection, patience)
+        return await _ask(address, connection, security.mechanism, patience)
     finally:
         await _break_off(connection)
 
@@ -73,13 +93,6 @@ async def _connect(address: str, host: str, port: int, patience: float) -> Conta
 def _connection(
     host: str, port: int, security: Security, context: ssl.SSLContext | None, patience: float
 ) -> AIOKafkaConnection:
-    sasl: dict[str, Any] = {}
-    if security.protocol.startswith("SASL"):
-        sasl = {
-            "sasl_mechanism": security.mechanism,
-            "sasl_plain_username": security.username,
-            "sasl_plain_password": security.password,
-        }
     return AIOKafkaConnection(
         host,
         port,
@@ -87,7 +100,7 @@ def _connection(
         request_timeout_ms=int(patience * 1000),
         security_protocol=security.protocol,
         ssl_context=context,
-        **sasl,
+        **security.sasl,
     )
 
 
@@ -101,13 +114,52 @@ async def _break_off(connection: AIOKafkaConnection) -> None:
         await ended
 
 
-async def _ask(address: str, connection: AIOKafkaConnection, patience: float) -> Contact:
+async def _offered(host: str, port: int, security: Security, context: ssl.SSLContext | None, patience: float) -> str:
+    """The mechanisms that the broker offers, as it tells whoever asks for another; empty when it does not."""
+    bare = Security("PLAINTEXT" if context is None else "SSL")
+    connection = _connection(host, port, bare, context, patience)
+    try:
+        async with asyncio.timeout(2 * patience):
+            await connection.connect()
+            answer = await connection.send(SaslHandShakeRequest(security.mechanism))
+    except Exception:
+        return ""
+    finally:
+        await _break_off(connection)
+    return f"it offers {', '.join(sorted(answer.enabled_mechanisms))}" if answer.enabled_mechanisms else ""
+
+
+async def _alert(host: str, port: int, context: ssl.SSLContext, patience: float) -> str:
+    """OpenSSL's name of what ended a TLS connection when the broker had seen our certificate; empty if nothing did.
+
+    By TLS 1.3 the broker looks at it when we think that the connection is there.
+    """
+    with suppress(OSError, TimeoutError):
+        try:
+            async with asyncio.timeout(patience):
+                reader, writer = await asyncio.open_connection(host, port, ssl=context)
+                try:
+                    writer.write(_request())
+                    await reader.read(1)
+                finally:
+                    writer.transport.abort()
+        except ssl.SSLError as error:
+            return error.reason or ""
+    return ""
+
+
+def _valid_now(certificate: Path) -> bool:
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return found.not_valid_before_utc <= datetime.now(UTC) <= found.not_valid_after_utc
+
+
+async def _ask(address: str, connection: AIOKafkaConnection, mechanism: str, patience: float) -> Contact:
     """Which brokers the cluster names, and whether they can be connected to."""
     try:
         async with asyncio.timeout(patience):
             answer = await connection.send(MetadataRequest([]))
     except Exception as error:
-        return _failed(address, "metadata", error)
+        return _failed(address, "metadata", error, mechanism)
     named = [(broker.host, broker.port) for broker in _brokers(answer)]
     found = await asyncio.gather(*(_connect(f"{host}:{port}", host, port, patience) for host, port in named))
     return Contact(address, "done", unreachable=tuple(one.address for one in found if one is not None))
@@ -125,13 +177,12 @@ class _NamedBroker:
 
 async def _hello(host: str, port: int, patience: float) -> bytes:
     """What an unencrypted question for the API versions gets first; empty when nothing comes."""
-    body = struct.pack(">hhih", _API_VERSIONS, 0, 1, len(_CLIENT)) + _CLIENT
     got = b""
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection(host, port)
             try:
-                writer.write(struct.pack(">i", len(body)) + body)
+                writer.write(_request())
                 while len(got) < _ENOUGH and not is_kafka(got) and (more := await reader.read(_ENOUGH)):
                     got += more
             finally:
@@ -140,10 +191,20 @@ async def _hello(host: str, port: int, patience: float) -> bytes:
     return got
 
 
-def _failed(address: str, step: Literal["resolve", "connect", "talk", "metadata"], error: BaseException) -> Contact:
+def _request() -> bytes:
+    """A question for the API versions, as bytes."""
+    body = struct.pack(">hhih", _API_VERSIONS, 0, 1, len(_CLIENT)) + _CLIENT
+    return struct.pack(">i", len(body)) + body
+
+
+def _failed(
+    address: str, step: Literal["resolve", "connect", "talk", "metadata"], error: BaseException, mechanism: str = ""
+) -> Contact:
     code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
     words = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
-    return Contact(address, step, type(error).__name__, code, words)
+    if isinstance(error, NoTokenError):
+        words = str(error.args[0])
+    return Contact(address, step, type(error).__name__, code, words, mechanism=mechanism)
 
 
 GROUPS: Final = "keelwatch."

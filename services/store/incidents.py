@@ -37,7 +37,18 @@ from services.store.dialect import upsert
 from services.store.journal import (
     MOST_WITHIN,
 )
-from services.store.tables import EVERYTHING, WRITTEN, Base, UtcDateTime, older_than, table, today, visible
+from services.store.tables import (
+    ANY_TIME,
+    EVERYTHING,
+    WRITTEN,
+    Base,
+    Span,
+    UtcDateTime,
+    older_than,
+    table,
+    today,
+    visible,
+)
 
 
 class IncidentRow(Base, table=True):
@@ -193,6 +204,7 @@ class IncidentFilter:
     """Which incidents: of routes that fit one of the globs, in one of the states, of one of the severities.
 
     `within` are globs of which the route fits one as well: `globs` are what is seen, these what is looked for.
+    `opened`: when.
     """
 
     globs: Sequence[str] = EVERYTHING
@@ -200,6 +212,7 @@ class IncidentFilter:
     severities: Sequence[Severity] = ()
     worst_first: bool = False
     within: Sequence[str] = EVERYTHING
+    opened: Span = ANY_TIME
 
 
 def page(
@@ -231,6 +244,7 @@ def count(connection: Connection, wanted: IncidentFilter) -> int:
 
 def _fits(wanted: IncidentFilter) -> ColumnElement[bool]:
     held: list[ColumnElement[bool]] = [visible(_INCIDENTS.c.route, some) for some in (wanted.globs, wanted.within)]
+    held.append(wanted.opened.holds(_INCIDENTS.c.opened_at))
     if wanted.states:
         held.append(_INCIDENTS.c.state.in_(wanted.states))
     if wanted.severities:

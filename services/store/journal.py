@@ -41,7 +41,7 @@ from services.store.dialect import json_text
 from services.store.engine import StoreError
 from services.store.hash_chain import SALT_BYTES, commitment_of, hash_of
 from services.store.routes import RouteRow
-from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
+from services.store.tables import ANY_TIME, EVERYTHING, Base, Span, TimeCursor, UtcDateTime, older_than, table, visible
 
 
 class JournalRow(Base, table=True):
@@ -318,8 +318,9 @@ def changes(
     kinds: Collection[str] | None,
     after: TimeCursor | None,
     most: int,
+    span: Span = ANY_TIME,
 ) -> tuple[Change | Decision, ...]:
-    """At most so many changes of these kinds, newest first, that follow the one with this time and id.
+    """At most so many changes of these kinds within `span`, newest first, after the one with this time and id.
 
     A change that was announced is the decision that says so. What was erased whole is left out.
     """
@@ -328,6 +329,7 @@ def changes(
     if kinds is not None:
         change = and_(change, kind.in_(sorted(kinds)))
     wanted = or_(change, announced) if kinds is None or ANNOUNCED in kinds else change
+    wanted = and_(wanted, span.holds(_JOURNAL.c.ts))
     found = _facts_page(connection, globs, ("change", "decision"), wanted, after, most)
     return tuple(fact for fact in found if isinstance(fact, Change | Decision))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -22,7 +23,7 @@ from schemas.base import hash16
 from schemas.reading import Reading
 from services.specs import HELD, LEARNING
 from services.store.dialect import insert_new, upsert
-from services.store.tables import Base, UtcDateTime, table
+from services.store.tables import ANY_TIME, Base, Span, UtcDateTime, table
 
 
 class ReadingRow(Base, table=True):
@@ -57,7 +58,16 @@ class StreamRow(Base, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingFilter:
+    """Which readings: of one signal, of that time."""
+
+    signal: str | None = None
+    span: Span = ANY_TIME
+
+
 KEPT_READINGS: Final = 200
+ANY_READING: Final = ReadingFilter()
 _READINGS = table(ReadingRow)
 _STREAMS = table(StreamRow)
 _ORDER: Final = ("event_index", "id")
@@ -78,21 +88,33 @@ def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
     return tuple(sorted(found, key=lambda reading: (reading.detector, stream_of(reading))))
 
 
-def streams(connection: Connection, route: str, after: str | None, most: int | None) -> tuple[Reading, ...]:
+def streams(
+    connection: Connection, route: str, after: str | None, most: int | None, wanted: ReadingFilter = ANY_READING
+) -> tuple[Reading, ...]:
     """The newest reading of each stream of the route, by stream; at most so many that follow stream `after`."""
     query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
-    query = query.where(_STREAMS.c.route == route)
+    query = query.where(_STREAMS.c.route == route, wanted.span.holds(_STREAMS.c.ts))
+    if wanted.signal is not None:
+        query = query.where(_STREAMS.c.signal == wanted.signal)
     if after is not None:
         query = query.where(_STREAMS.c.stream > after)
     return _decoded(connection, query.order_by(_STREAMS.c.stream).limit(most))
 
 
 def history(
-    connection: Connection, route: str, stream: str, after: tuple[int, str] | None, most: int
+    connection: Connection,
+    route: str,
+    stream: str,
+    after: tuple[int, str] | None,
+    most: int,
+    wanted: ReadingFilter = ANY_READING,
 ) -> tuple[Reading, ...]:
     """At most so many readings of one stream, newest first, that follow the one with this event index and id."""
     one = _READINGS.c
-    query = select(one.payload).where(one.route == route, one.stream == stream)
+    query = select(one.payload).where(one.route == route, one.stream == stream, wanted.span.holds(one.ts))
+    if wanted.signal is not None:
+        of_signal = select(_STREAMS.c.stream).where(_STREAMS.c.route == route, _STREAMS.c.signal == wanted.signal)
+        query = query.where(one.stream.in_(of_signal))
     if after is not None:
         index, id = after
         query = query.where(or_(one.event_index < index, (one.event_index == index) & (one.id < id)))

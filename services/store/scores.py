@@ -31,7 +31,7 @@ from schemas.score import WITHOUT_ANSWER, Scorer
 from services.store.dialect import insert_new
 from services.store.incidents import IncidentRow
 from services.store.samples import SampleRow
-from services.store.tables import Base, UtcDateTime, table, today
+from services.store.tables import ANY_TIME, Base, Span, UtcDateTime, table, today
 
 
 class ScorerRow(Base, table=True):
@@ -208,27 +208,38 @@ class StoredExchange:
     sample: Sample | None
 
 
-def exchanges(
-    connection: Connection,
-    route: str,
-    before: int | None,
-    most: int,
-    *,
-    identity: str | None = None,
-    signal: str | None = None,
-    kept: bool = False,
-) -> tuple[StoredExchange, ...]:
-    """At most so many exchanges of the route before this event index, newest first.
+@dataclass(frozen=True, slots=True)
+class ExchangeFilter:
+    """Which exchanges of a route: answered by one identity, in one conversation, of that time.
 
-    `signal` gives those of which it was true, `kept` those whose text was kept.
+    `signal` is true of them; `kept`: their text was kept.
     """
-    query = _exchange_query(kept).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index.desc()).limit(most)
+
+    identity: str | None = None
+    signal: str | None = None
+    conversation: str | None = None
+    span: Span = ANY_TIME
+    kept: bool = False
+
+
+ANY_EXCHANGE: Final = ExchangeFilter()
+
+
+def exchanges(
+    connection: Connection, route: str, before: int | None, most: int, wanted: ExchangeFilter = ANY_EXCHANGE
+) -> tuple[StoredExchange, ...]:
+    """At most so many exchanges of the route before this event index, newest first."""
+    query = (
+        _exchange_query(wanted.kept).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index.desc()).limit(most)
+    )
     if before is not None:
         query = query.where(_SCORES.c.event_index < before)
-    if identity is not None:
-        query = query.where(_SCORES.c.identity == identity)
-    if signal is not None:
-        query = query.where(_SCORES.c.signals.contains(f'"{signal}":[true', autoescape=True))
+    query = query.where(wanted.span.holds(_SCORES.c.ts))
+    for column, value in ((_SCORES.c.identity, wanted.identity), (_SCORES.c.conversation, wanted.conversation)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.signal is not None:
+        query = query.where(_SCORES.c.signals.contains(f'"{wanted.signal}":[true', autoescape=True))
     return tuple(_exchange(row) for row in connection.execute(query))
 
 

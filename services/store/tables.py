@@ -10,6 +10,7 @@ import hashlib
 import pkgutil
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, cast
@@ -96,6 +97,23 @@ TimeCursor = tuple[datetime, str]
 def older_than(after: TimeCursor | None, ts: ColumnElement[datetime], id: ColumnElement[str]) -> ColumnElement[bool]:
     """That a row follows the one at `after`, newest first; without one every row does."""
     return true() if after is None else or_(ts < after[0], and_(ts == after[0], id < after[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The times in [since, until); None is no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, ts: ColumnElement[datetime]) -> ColumnElement[bool]:
+        """That a row's time lies in it."""
+        begun = [] if self.since is None else [ts >= self.since]
+        ended = [] if self.until is None else [ts < self.until]
+        return and_(true(), *begun, *ended)
+
+
+ANY_TIME: Final = Span()
 
 
 EVERYTHING = ("*",)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
+from pydantic import TypeAdapter
 
 from schemas.topics import TOPICS
-from services.errors import InputError
-from services.settings import Settings
+from services.settings import Brokers, Settings
+from services.stream.broker_security import NO_SECURITY, BrokerError, Security, security_of
 
 HOST: Final = "127.0.0.1"
 """Where probes, pages and API answer unless another address is named: to this machine alone."""
@@ -22,7 +21,6 @@ EMBEDDED_CLUSTER: Final = "keelwatch-embedded-"
 """Cluster ids of the embedded broker begin so: by this a client knows what it talks to."""
 
 BrokerKind = Literal["embedded", "kafka"]
-SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 MAX_BYTES: Final = max(topic.max_message_bytes for topic in TOPICS)
 REQUEST_SECONDS: Final = 10
@@ -31,41 +29,6 @@ METADATA_SECONDS: Final = 10
 SESSION_SECONDS: Final = 30.0
 """A member of Apache Kafka's groups that has a name is given up after so many seconds without a sign of it."""
 _FETCH_BYTES: Final = 2 * MAX_BYTES
-
-
-class BrokerError(InputError):
-    """The broker's settings cannot be used as they are; the text names the setting and the remedy, never a secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    """How a connection is protected. The password does not show."""
-
-    protocol: SecurityProtocol = "PLAINTEXT"
-    mechanism: str = ""
-    username: str = ""
-    password: str = ""
-    ca_file: Path | None = None
-
-    def __repr__(self) -> str:
-        return f"Security({self.protocol}, {self.mechanism or 'no SASL'}, {self.username or 'no user'})"
-
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """The TLS context, which checks the broker's certificate and name; None for a protocol without TLS.
-
-        Raises:
-            BrokerError: if the CA file cannot be read.
-        """
-        if self.protocol not in ("SSL", "SASL_SSL"):
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            why = error.strerror or "holds no certificate"
-            raise BrokerError(
-                f"KEELWATCH_KAFKA_CA_FILE={self.ca_file}: {why}; name a PEM file of the broker's authority"
-            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +44,7 @@ class Broker:
 
     bootstrap: str
     kind: BrokerKind = "kafka"
-    security: Security = Security()
+    security: Security = NO_SECURITY
     instance: str | None = None
     cluster: str = ""
     deployment: str = ""
@@ -113,29 +76,6 @@ def broker_of(settings: Settings, bootstrap: str | None = None) -> Broker:
     return Broker(_checked(address), security=security_of(settings), instance=settings.instance)
 
 
-def security_of(settings: Settings) -> Security:
-    """The security that the settings ask for.
-
-    Raises:
-        BrokerError: names the variable that is missing or contradicts the protocol.
-    """
-    protocol = settings.kafka_security_protocol
-    password = settings.kafka_password.get_secret_value() if settings.kafka_password else ""
-    credentials = bool(settings.kafka_username or password or settings.kafka_sasl_mechanism)
-    setting = f"KEELWATCH_KAFKA_SECURITY_PROTOCOL={protocol}"
-    if protocol in ("PLAINTEXT", "SSL") and credentials:
-        raise BrokerError(
-            f"{setting} would leave KEELWATCH_KAFKA_USERNAME and _PASSWORD unused; set it to SASL_SSL"
-            " (SASL_PLAINTEXT, by name alone, for a network that nobody else can read)"
-        )
-    if protocol in ("PLAINTEXT", "SASL_PLAINTEXT") and settings.kafka_ca_file:
-        raise BrokerError(f"{setting} does not encrypt, yet KEELWATCH_KAFKA_CA_FILE is set; set it to SSL or SASL_SSL")
-    if protocol in ("SASL_PLAINTEXT", "SASL_SSL") and not (settings.kafka_username and password):
-        raise BrokerError(f"{setting} needs KEELWATCH_KAFKA_USERNAME and KEELWATCH_KAFKA_PASSWORD")
-    mechanism = (settings.kafka_sasl_mechanism or "SCRAM-SHA-512") if credentials else ""
-    return Security(protocol, mechanism, settings.kafka_username or "", password, settings.kafka_ca_file)
-
-
 def options(broker: Broker, group: str = "keelwatch") -> ClientOptions:
     """The options for every client of this broker; `group` is the consumer group, faust's app id."""
     return _embedded(broker, group) if broker.kind == "embedded" else _kafka(broker, group)
@@ -158,7 +98,7 @@ async def recognised(broker: Broker) -> Broker:
 
 def _checked(address: str) -> str:
     try:
-        return Settings.model_validate({"kafka_bootstrap": address}).kafka_bootstrap or address
+        return TypeAdapter(Brokers).validate_python(address)
     except ValueError:
         raise BrokerError(f"--bootstrap {address}: must be HOST:PORT, several with commas between") from None
 
@@ -207,7 +147,9 @@ def _faust(broker: Broker, group: str) -> dict[str, Any]:
         "consumer_metadata_max_age_ms": METADATA_SECONDS * 1000,  # partitions that are added are read soon
         "consumer_max_fetch_size": _FETCH_BYTES,
     }
-    if security.protocol.startswith("SASL"):
+    if security.tokens is not None:
+        common["broker_credentials"] = faust.OAuthCredentials(oauth_cb=security.tokens, ssl_context=security.tls)
+    elif security.protocol.startswith("SASL"):
         common["broker_credentials"] = faust.SASLCredentials(
             username=security.username,
             password=security.password,
@@ -221,18 +163,14 @@ def _faust(broker: Broker, group: str) -> dict[str, Any]:
 
 def _admin(broker: Broker) -> dict[str, Any]:
     security = broker.security
-    common: dict[str, Any] = {
+    return {
         "bootstrap_servers": broker.bootstrap,
         "client_id": "keelwatch",
         "request_timeout_ms": REQUEST_SECONDS * 1000,
         "security_protocol": security.protocol,
         "ssl_context": security.tls,
+        **security.sasl,
     }
-    if security.protocol.startswith("SASL"):
-        common["sasl_mechanism"] = security.mechanism
-        common["sasl_plain_username"] = security.username
-        common["sasl_plain_password"] = security.password
-    return common
 
 
 def _producer(broker: Broker) -> dict[str, Any]:

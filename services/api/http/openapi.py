@@ -26,7 +26,7 @@ _ANY_OPERATION: Final = {
 _BODY_OPERATIONS: Final = {
     "408": "The body did not arrive in time.",
     "413": "The body is too large.",
-    "415": "The body is compressed.",
+    "415": "The body is compressed by something else than gzip.",
     "422": "The body cannot be used; errors name field and remedy.",
 }
 

@@ -5,15 +5,53 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
+
+from fastapi import Depends, Query
+from pydantic import AwareDatetime
 
 from schemas.base import HEX16
 from services.api.http.problems import Problem
-from services.store.tables import TimeCursor
+from services.store.tables import Span, TimeCursor
 
 PAGE: Final = 50
 MOST: Final = 200
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_span(since: datetime | None, until: datetime | None) -> None:
+    """That a list may be asked for [since, until).
+
+    Raises:
+        Problem: 422 names the field.
+    """
+    for name, ts in (("since", since), ("until", until)):
+        if ts is not None and not _FIRST <= ts < _LAST:
+            raise Problem.of_field(name, "must lie in the years from 2000 to 2099")
+    if since is not None and until is not None and since >= until:
+        raise Problem.of_field("since", "must be before until")
+
+
+async def span_of(
+    since: Annotated[
+        AwareDatetime | None, Query(description="Only from this time on.", examples=["2026-11-24T12:00:00Z"])
+    ] = None,
+    until: Annotated[
+        AwareDatetime | None, Query(description="Only before this time.", examples=["2026-11-25T12:00:00Z"])
+    ] = None,
+) -> Span:
+    """The span of time that a list is asked for.
+
+    Raises:
+        Problem: 422 names the field.
+    """
+    check_span(since, until)
+    return Span(since, until)
+
+
+AskedSpan = Annotated[Span, Depends(span_of)]
 
 
 def is_id(text: str) -> bool:

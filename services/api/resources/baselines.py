@@ -87,7 +87,12 @@ def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["baselines"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/baselines", summary="List baselines", responses={200: {"model": BaselinePage}, **UNCHANGED, **FAULTS})
+    @made.get(
+        "/baselines",
+        operation_id="listBaselines",
+        summary="List baselines",
+        responses={200: {"model": BaselinePage}, **UNCHANGED, **FAULTS},
+    )
     async def baselines(
         request: Request,
         route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
@@ -104,6 +109,7 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/baselines/{id}",
+        operation_id="getBaseline",
         summary="Read a baseline",
         responses={200: {"model": BaselineSummary}, **UNCHANGED, 404: _MISSING, **FAULTS},
     )

@@ -16,7 +16,7 @@ from schemas.identity import Model, identity_of
 from services.api.auth.authorization import Guard, needs, visible_globs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
+from services.api.http.paging import MOST, PAGE, AskedSpan, cursor_of, place_of
 from services.api.http.problems import query_store
 from services.store import journal
 from services.store.engine import Database
@@ -77,9 +77,15 @@ def router(database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["changes"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/changes", summary="List changes", responses={200: {"model": ChangePage}, **UNCHANGED, **FAULTS})
+    @made.get(
+        "/changes",
+        operation_id="listChanges",
+        summary="List changes",
+        responses={200: {"model": ChangePage}, **UNCHANGED, **FAULTS},
+    )
     async def listed(
         request: Request,
+        span: AskedSpan,
         route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
         kind: Annotated[list[AnyChangeKind] | None, Query(description="Only of these kinds; may be repeated.")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=400)] = None,
@@ -88,7 +94,9 @@ def router(database: Database, guard: Guard) -> APIRouter:
         """Changes of the models behind the routes, newest first."""
         after, principal = None if cursor is None else place_of(cursor), who(request)
 
-        found = await query_store(database, journal.changes, visible_globs(principal, route), kind, after, limit + 1)
+        found = await query_store(
+            database, journal.changes, visible_globs(principal, route), kind, after, limit + 1, span
+        )
         following = cursor_of(found[limit - 1].ts, found[limit - 1].id) if len(found) > limit else None
         items = [change_summary(one).model_dump(mode="json", by_alias=True) for one in found[:limit]]
         return tagged(request, {"items": items, "next": following})

@@ -51,7 +51,10 @@ def router(database: Database, guard: Guard) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
-        "/comparisons", summary="List comparisons", responses={200: {"model": ComparisonPage}, **UNCHANGED, **FAULTS}
+        "/comparisons",
+        operation_id="listComparisons",
+        summary="List comparisons",
+        responses={200: {"model": ComparisonPage}, **UNCHANGED, **FAULTS},
     )
     async def comparisons(
         request: Request,
@@ -68,6 +71,7 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/comparisons/{id}",
+        operation_id="getComparison",
         summary="Read a comparison",
         responses={
             200: {"model": Comparison},

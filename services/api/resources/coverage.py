@@ -77,6 +77,7 @@ def router(
 
     @made.get(
         "/routes/{route:path}/coverage",
+        operation_id="getRouteCoverage",
         summary="Read how far the suites ask what a route's users ask",
         responses={
             200: {"model": RouteCoverage},

@@ -74,6 +74,7 @@ def _reading(database: Database, health: SystemHealth, guard: Guard) -> APIRoute
 
     @made.get(
         "/dead-letters",
+        operation_id="listDeadLetters",
         summary="Count dead letters",
         responses={
             200: {"model": DeadLetterPage},
@@ -110,7 +111,10 @@ def _replaying(health: SystemHealth, guard: Guard, budget: BodyBudget) -> APIRou
     made = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[needs(guard, "admin")])
 
     @made.get(
-        "/dead-letters/replay", summary="Read the last replay", responses={200: {"model": ReplayStatus}, **_NO_REPLAY}
+        "/dead-letters/replay",
+        operation_id="getDeadLetterReplay",
+        summary="Read the last replay",
+        responses={200: {"model": ReplayStatus}, **_NO_REPLAY},
     )
     async def last(request: Request) -> Response:
         """What became of the last replay that this process was asked for."""
@@ -121,6 +125,7 @@ def _replaying(health: SystemHealth, guard: Guard, budget: BodyBudget) -> APIRou
     @made.post(
         "/dead-letters/replay",
         status_code=202,
+        operation_id="replayDeadLetters",
         summary="Replay dead letters",
         openapi_extra=_REPLAY_BODY,
         responses=_REPLAY_RESPONSES,

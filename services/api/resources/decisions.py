@@ -96,6 +96,7 @@ def posting_router(
     @made.post(
         "/changes",
         status_code=202,
+        operation_id="announceChange",
         summary="Announce a change",
         openapi_extra=_body_of(ChangeAnnouncement),
         responses=POST_RESPONSES,
@@ -109,6 +110,7 @@ def posting_router(
     @made.post(
         "/decisions",
         status_code=202,
+        operation_id="decide",
         summary="Decide",
         openapi_extra=_body_of(DecisionDraft),
         responses=POST_RESPONSES,
@@ -288,7 +290,12 @@ def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/decisions", summary="List decisions", responses={200: {"model": DecisionPage}, **UNCHANGED, **FAULTS})
+    @made.get(
+        "/decisions",
+        operation_id="listDecisions",
+        summary="List decisions",
+        responses={200: {"model": DecisionPage}, **UNCHANGED, **FAULTS},
+    )
     async def decisions(
         request: Request,
         route: Annotated[
@@ -308,6 +315,7 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/decisions/{id}",
+        operation_id="getDecision",
         summary="Read a decision",
         responses={200: {"model": DecisionSummary}, **UNCHANGED, 404: _MISSING, **FAULTS},
     )

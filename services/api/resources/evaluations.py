@@ -287,7 +287,10 @@ def _lists(database: Database, guard: Guard) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
-        "/evaluations", summary="List runs of suites", responses={200: {"model": EvaluationPage}, **UNCHANGED, **FAULTS}
+        "/evaluations",
+        operation_id="listEvaluations",
+        summary="List runs of suites",
+        responses={200: {"model": EvaluationPage}, **UNCHANGED, **FAULTS},
     )
     async def evaluations(
         request: Request,
@@ -315,7 +318,10 @@ def _one_run(database: Database, guard: Guard) -> APIRouter:
     one_run: dict[int | str, dict[str, Any]] = {**UNCHANGED, **_NO_SUCH_RUN, **FAULTS}
 
     @made.get(
-        "/evaluations/{id}", summary="Read a run of a suite", responses={200: {"model": EvaluationDetail}, **one_run}
+        "/evaluations/{id}",
+        operation_id="getEvaluation",
+        summary="Read a run of a suite",
+        responses={200: {"model": EvaluationDetail}, **one_run},
     )
     async def evaluation(request: Request, id: Id) -> Response:
         """What was asked, of whom, how, and the rates that it found; the answers are under `/items`."""
@@ -323,7 +329,10 @@ def _one_run(database: Database, guard: Guard) -> APIRouter:
         return tagged(request, evaluation_detail(one, result).model_dump(mode="json"))
 
     @made.get(
-        "/evaluations/{id}/items", summary="Read a run's answers", responses={200: {"model": RunItemPage}, **one_run}
+        "/evaluations/{id}/items",
+        operation_id="listEvaluationItems",
+        summary="Read a run's answers",
+        responses={200: {"model": RunItemPage}, **one_run},
     )
     async def items(
         request: Request,
@@ -340,6 +349,7 @@ def _one_run(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/evaluations/{id}/comparison",
+        operation_id="compareEvaluations",
         summary="Compare two runs",
         responses={200: {"model": RunsComparison}, **one_run},
     )
@@ -361,6 +371,7 @@ def _asking(guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> AP
     @made.post(
         "/evaluations",
         status_code=202,
+        operation_id="runSuite",
         summary="Run a suite now",
         openapi_extra=_RUN_BODY,
         responses=_RUN_RESPONSES,

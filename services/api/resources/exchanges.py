@@ -20,7 +20,7 @@ from services.api.http.batch import BatchError
 from services.api.http.body import BodyBudget, read_body
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, index_cursor, index_place_of
+from services.api.http.paging import MOST, PAGE, AskedSpan, index_cursor, index_place_of
 from services.api.http.problems import (
     MEDIA_TYPE,
     RETRY_SECONDS,
@@ -33,7 +33,7 @@ from services.api.http.problems import (
 from services.ingest.routing import Carriage, RouteRule
 from services.store import scores
 from services.store.engine import Database
-from services.store.scores import StoredExchange
+from services.store.scores import ExchangeFilter, StoredExchange
 
 _LINE_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _EXCHANGE: Final = {
@@ -82,6 +82,7 @@ def ingest_router(
     @made.post(
         "/exchanges",
         status_code=202,
+        operation_id="sendExchanges",
         summary="Send exchanges",
         openapi_extra=_BODY,
         responses={
@@ -204,14 +205,21 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
 
 def _add_list(made: APIRouter, database: Database) -> None:
-    @made.get("/exchanges", summary="List scored exchanges", responses={200: {"model": ExchangePage}, **_RESPONSES})
+    @made.get(
+        "/exchanges",
+        operation_id="listExchanges",
+        summary="List scored exchanges",
+        responses={200: {"model": ExchangePage}, **_RESPONSES},
+    )
     async def listed(
         request: Request,
+        span: AskedSpan,
         route: Annotated[Route, _ROUTE],
         identity: Annotated[str | None, Query(description="Only answered by this.", pattern=HEX16)] = None,
         signal: Annotated[
             str | None, Query(description="Only where it was true.", pattern="^[a-z0-9_]{1,100}$", examples=["refusal"])
         ] = None,
+        conversation: Annotated[str | None, Query(description="Only of this conversation.", max_length=500)] = None,
         kept: Annotated[bool, Query(description="Only those whose redacted text was kept.")] = False,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
@@ -225,8 +233,8 @@ def _add_list(made: APIRouter, database: Database) -> None:
 
         found: tuple[StoredExchange, ...] = ()
         if seen:
-            more = {"identity": identity, "signal": signal}
-            found = await query_store(database, scores.exchanges, route, before, limit + 1, **more, kept=kept)
+            wanted = ExchangeFilter(identity, signal, conversation, span, kept)
+            found = await query_store(database, scores.exchanges, route, before, limit + 1, wanted)
         items = [scored_exchange(one).model_dump(mode="json") for one in found[:limit]]
         following = index_cursor(found[limit - 1].event_index or 0) if len(found) > limit else None
         return tagged(request, {"items": items, "next": following})
@@ -235,6 +243,7 @@ def _add_list(made: APIRouter, database: Database) -> None:
 def _add_one(made: APIRouter, database: Database) -> None:
     @made.get(
         "/exchanges/{id:path}",
+        operation_id="getExchange",
         summary="Read a scored exchange",
         responses={
             200: {"model": ScoredExchange},

@@ -216,6 +216,7 @@ def router(system: SystemHealth, database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/health",
+        operation_id="getHealth",
         summary="How Keelwatch itself is",
         responses={200: {"model": HealthReport}, **UNCHANGED},
     )

@@ -16,7 +16,7 @@ from schemas.sample import Sample, SampleCall, SampleMessage
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
+from services.api.http.paging import MOST, PAGE, AskedSpan, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, query_store
 from services.store import incidents as incident_store
 from services.store.engine import Database
@@ -37,11 +37,13 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/incidents",
+        operation_id="listIncidents",
         summary="List incidents",
         responses={200: {"model": IncidentPage}, **UNCHANGED, **FAULTS},
     )
     async def incidents(
         request: Request,
+        span: AskedSpan,
         route: Annotated[
             ToldRoute | None, Query(description="Only of this route.", examples=["support-bot/prod"])
         ] = None,
@@ -51,10 +53,10 @@ def router(database: Database, guard: Guard) -> APIRouter:
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
     ) -> Response:
-        """Incidents of all states, newest first, a page at a time."""
+        """Incidents of all states, newest first, a page at a time; `since` and `until` are of their opening."""
         after = None if cursor is None else place_of(cursor)
         within = EVERYTHING if route is None else (route,)
-        wanted = IncidentFilter(who(request).routes, tuple(state or ()), within=within)
+        wanted = IncidentFilter(who(request).routes, tuple(state or ()), within=within, opened=span)
         found = await query_store(database, incident_store.page, wanted, after and (0, *after), limit + 1)
         items = [plain_object(one) for one in found[:limit]]
         following = cursor_of(found[limit - 1].opened_at, found[limit - 1].id) if len(found) > limit else None
@@ -62,6 +64,7 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/incidents/{id}",
+        operation_id="getIncident",
         summary="Read an incident",
         responses={
             200: {"model": Incident},
@@ -128,6 +131,7 @@ def pairs_router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/incidents/{id}/pairs",
+        operation_id="listIncidentPairs",
         summary="Read what was answered before and after",
         responses={
             200: {"model": TextPairs},
@@ -160,6 +164,7 @@ def timeline_router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/incidents/{id}/timeline",
+        operation_id="listIncidentTimeline",
         summary="Read an incident's timeline",
         responses={
             200: {"model": TimelinePage},

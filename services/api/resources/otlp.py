@@ -41,13 +41,15 @@ def router(
         200: {"content": ANSWER, "description": "Taken, but for what `partialSuccess` says was rejected, and why."},
         **{status: {"content": STATUS, "description": told} for status, told in _TOLD.items()},
     }
-    for path, summary, field in ((TRACES, "Export spans", "resourceSpans"), (LOGS, "Export logs", "resourceLogs")):
+    spans, logs = (TRACES, "spans", "resourceSpans"), (LOGS, "logs", "resourceLogs")
+    for path, what, field in (spans, logs):
         made.add_api_route(
             path.removeprefix("/v1"),
             _exporting(gateway, budget, rules),
             methods=["POST"],
-            name=summary.lower().replace(" ", "_"),
-            summary=summary,
+            name=f"export_{what}",
+            operation_id=f"export{what.capitalize()}",
+            summary=f"Export {what}",
             response_class=Response,
             responses=responses,
             openapi_extra=_body(field),

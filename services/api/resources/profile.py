@@ -43,6 +43,7 @@ def router(database: Database, guard: Guard, policy: Policy, clock: Clock, score
 
     @made.get(
         "/routes/{route:path}/profile",
+        operation_id="getRouteProfile",
         summary="Read a route's profile",
         responses={
             200: {"model": RouteProfile},
@@ -64,7 +65,12 @@ def router(database: Database, guard: Guard, policy: Policy, clock: Clock, score
             canonical(label_object(found)), media_type="application/json", headers=headers
         )
 
-    @made.get("/schemas/profile.json", summary="Read the schema of profiles", responses={**_SCHEMA, **UNCHANGED})
+    @made.get(
+        "/schemas/profile.json",
+        operation_id="getProfileSchema",
+        summary="Read the schema of profiles",
+        responses={**_SCHEMA, **UNCHANGED},
+    )
     async def schema(request: Request) -> Response:
         """The JSON schema (2020-12) of a route's profile; `schema_version` of a profile says which one it is."""
         text = published_schema()

@@ -14,7 +14,7 @@ from schemas.reading import Reading
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, index_cursor, index_place_of
+from services.api.http.paging import MOST, PAGE, AskedSpan, index_cursor, index_place_of
 from services.api.http.problems import query_store
 from services.store import readings
 from services.store.engine import Database
@@ -39,14 +39,20 @@ def router(database: Database, guard: Guard) -> APIRouter:
 
     @made.get(
         "/readings",
+        operation_id="listReadings",
         summary="List readings",
         responses={200: {"model": ReadingPage}, **UNCHANGED, **FAULTS},
     )
     async def listed(
         request: Request,
+        span: AskedSpan,
         route: Annotated[Route, Query(description="Of this route.", examples=["support-bot/prod"])],
         stream: Annotated[
             str | None, Query(description="The history of this stream, newest first.", pattern=HEX16)
+        ] = None,
+        signal: Annotated[
+            str | None,
+            Query(description="Only of this signal.", pattern="^[a-z0-9_.]{1,100}$", examples=["refusal"]),
         ] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
@@ -57,12 +63,13 @@ def router(database: Database, guard: Guard) -> APIRouter:
         `evidence.log_e` fires when it reaches `evidence.threshold`; `effect` bounds the change.
         """
         after = None if cursor is None else index_place_of(cursor)
+        wanted = readings.ReadingFilter(signal, span)
         seen = who(request).sees(route)
         found: tuple[Reading, ...] = ()
         if seen and stream is None:
-            found = await query_store(database, readings.streams, route, after and after[1], limit + 1)
+            found = await query_store(database, readings.streams, route, after and after[1], limit + 1, wanted)
         elif seen and stream is not None:
-            found = await query_store(database, readings.history, route, stream, after, limit + 1)
+            found = await query_store(database, readings.history, route, stream, after, limit + 1, wanted)
         items = [{**plain_object(one), "stream": readings.stream_of(one)} for one in found[:limit]]
         return tagged(request, {"items": items, "next": _next(found, limit, whole=stream is None)})
 

@@ -196,7 +196,12 @@ def router(database: Database, guard: Guard, policy: Callable[[str], RoutePolicy
 
 
 def _add_safety(made: APIRouter, database: Database, policy: Callable[[str], RoutePolicy]) -> None:
-    @made.get("/{route:path}/safety", summary="Read live rates", responses={200: {"model": RouteSafety}, **_ANSWERS})
+    @made.get(
+        "/{route:path}/safety",
+        operation_id="getRouteSafety",
+        summary="Read live rates",
+        responses={200: {"model": RouteSafety}, **_ANSWERS},
+    )
     async def safety(
         request: Request, route: str, since: Since = None, until: Until = None, hours: Hours = None
     ) -> Response:
@@ -213,7 +218,10 @@ def _add_safety(made: APIRouter, database: Database, policy: Callable[[str], Rou
 
 def _add_metrics(made: APIRouter, database: Database) -> None:
     @made.get(
-        "/{route:path}/metrics", summary="Read rates over time", responses={200: {"model": RouteMetrics}, **_ANSWERS}
+        "/{route:path}/metrics",
+        operation_id="getRouteMetrics",
+        summary="Read rates over time",
+        responses={200: {"model": RouteMetrics}, **_ANSWERS},
     )
     async def metrics(
         request: Request,

@@ -69,7 +69,12 @@ def router(database: Database, guard: Guard, budget: BodyBudget) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "operator")])
 
     @made.post(
-        "/route-retries", status_code=202, summary="Try a route again", openapi_extra=_BODY, responses=_RESPONSES
+        "/route-retries",
+        status_code=202,
+        operation_id="retryRoute",
+        summary="Try a route again",
+        openapi_extra=_BODY,
+        responses=_RESPONSES,
     )
     async def retry(request: Request) -> Response:
         """Have the records that wait taken up again, in order, by every step that failed on them.

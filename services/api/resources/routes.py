@@ -114,6 +114,7 @@ def router(
 
     @made.get(
         "/routes",
+        operation_id="listRoutes",
         summary="List routes",
         responses={200: {"model": RoutePage}, **UNCHANGED, **FAULTS},
     )
@@ -134,6 +135,7 @@ def router(
 
     @made.get(
         "/routes/{route:path}",
+        operation_id="getRoute",
         summary="Read a route",
         responses={
             200: {"model": RouteSummary},
@@ -168,6 +170,7 @@ def deleting_router(database: Database, guard: Guard) -> APIRouter:
 
     @made.delete(
         "/routes/{route:path}",
+        operation_id="deleteRoute",
         summary="Delete a route",
         responses={
             200: {"model": RouteDeletion},

@@ -125,7 +125,12 @@ def routers(database: Database, guard: Guard, planning: EvaluationPlanner, budge
 def _reading(database: Database, guard: Guard, planning: EvaluationPlanner) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/schedules", summary="List schedules", responses={200: {"model": SchedulePage}, **UNCHANGED, **FAULTS})
+    @made.get(
+        "/schedules",
+        operation_id="listSchedules",
+        summary="List schedules",
+        responses={200: {"model": SchedulePage}, **UNCHANGED, **FAULTS},
+    )
     async def schedules(
         request: Request,
         route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
@@ -146,7 +151,14 @@ def _reading(database: Database, guard: Guard, planning: EvaluationPlanner) -> A
 def _planning(guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "operator")])
 
-    @made.post("/schedules", status_code=201, summary="Add a schedule", openapi_extra=_BODY, responses=_ADDED)
+    @made.post(
+        "/schedules",
+        status_code=201,
+        operation_id="addSchedule",
+        summary="Add a schedule",
+        openapi_extra=_BODY,
+        responses=_ADDED,
+    )
     async def add(request: Request) -> Response:
         """Run suites of a route by the clock. Sent again it changes nothing."""
         with budget.share() as share:
@@ -156,7 +168,9 @@ def _planning(guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> 
         is_new = await planning.add(wanted, who(request).sees)
         return JSONResponse({"route": wanted.route, "name": wanted.name}, 201 if is_new else 200)
 
-    @made.delete("/schedules", status_code=204, summary="Remove a schedule", responses=_REMOVED)
+    @made.delete(
+        "/schedules", status_code=204, operation_id="removeSchedule", summary="Remove a schedule", responses=_REMOVED
+    )
     async def remove(
         request: Request,
         route: Annotated[Route, Query(description="Its route.", examples=["support-bot/prod"])],

@@ -132,6 +132,7 @@ def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
 
     @made.get(
         "/silences",
+        operation_id="listSilences",
         summary="List silences",
         responses={200: {"model": SilencePage}, **UNCHANGED, **FAULTS},
     )
@@ -174,6 +175,7 @@ def posting_router(
     @made.post(
         "/silences",
         status_code=202,
+        operation_id="addSilence",
         summary="Silence a route",
         openapi_extra=_body_of(NewSilence, {"route": "support-bot/prod", "hours": 4, "reason": "load test until six"}),
         responses=POST_RESPONSES,
@@ -190,6 +192,7 @@ def posting_router(
     @made.post(
         "/silences/{id}/end",
         status_code=202,
+        operation_id="endSilence",
         summary="End or shorten a silence",
         openapi_extra=_body_of(SilenceEnd, {"hours": None, "reason": "the load test is over"}),
         responses={404: {"model": ProblemBody, "description": "There is no such silence."}, **POST_RESPONSES},

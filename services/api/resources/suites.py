@@ -65,7 +65,9 @@ def router(guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view. Suites are the same for every route."""
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/suites", summary="List suites", responses={200: {"model": SuitePage}, **UNCHANGED})
+    @made.get(
+        "/suites", operation_id="listSuites", summary="List suites", responses={200: {"model": SuitePage}, **UNCHANGED}
+    )
     async def suites(request: Request) -> Response:
         """The built-in suites, by name."""
         found = await asyncio.to_thread(lambda: [_object(load_suite(name)) for name in suite_names()])
@@ -73,6 +75,7 @@ def router(guard: Guard) -> APIRouter:
 
     @made.get(
         "/suites/{name}",
+        operation_id="getSuite",
         summary="Read a suite",
         responses={
             200: {"model": SuiteDetail},

@@ -156,6 +156,7 @@ def router(hooks: Webhooks, guard: Guard, budget: BodyBudget) -> APIRouter:
     @made.post(
         "/deploy",
         status_code=202,
+        operation_id="tellDeploy",
         summary="Tell of a deploy",
         openapi_extra=_BODY,
         responses={**POST_RESPONSES, 202: {"model": DeployReceipt}},
@@ -192,6 +193,7 @@ def github_router(hooks: Webhooks, budget: BodyBudget) -> APIRouter:
     @made.post(
         "/github",
         status_code=202,
+        operation_id="takeGithubDelivery",
         summary="Take a delivery of GitHub's webhook",
         responses={
             200: {"model": DeployReceipt, "description": "Nothing is announced; ignored says why."},
