@@ -28,7 +28,7 @@ QUICKSTART_ARGS := --install
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity quickstart check guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity quickstart check guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-decode bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -117,6 +117,9 @@ bench-client: $(STAMP) ## what a call of keelwatch-client costs an application, 
 
 bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
 	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
+
+bench-decode: $(STAMP) ## exchanges decoded a second on one core, of each format and envelope
+	@$(RUN) -m tests.benchmarks.decode $(BENCH_ARGS)
 
 bench-detectors: $(STAMP) ## false alarms and delays of the detectors beside others', on recorded updates (needs recorded data)
 	@$(RUN) -m tests.benchmarks.detectors $(BENCH_ARGS)

@@ -7,8 +7,6 @@ import gzip
 import json
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import httpx
@@ -25,7 +23,7 @@ from services.api.http.problems import Problem
 from services.errors import NotSent, UnknownOutcome
 from services.ingest.decode import decode
 from services.ports import Received
-from services.store.engine import Database, open_database
+from services.store.engine import Database
 from tests.ingest.malformed import fixture, raw_of
 from tests.support.api import BASE, Pieces, Wire, api_on, application, asked
 
@@ -35,23 +33,6 @@ PLACE = Position(cluster="c", topic="t", partition=0, offset=0)
 
 def exchange(**fields: Any) -> dict[str, Any]:
     return {"route": "bot/prod", "prompt": "p", "response": "r", "model": {"requested": "m"}, **fields}
-
-
-@pytest.fixture
-def wire() -> Wire:
-    return Wire()
-
-
-@pytest.fixture(scope="module")
-def nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Ingest asks the database for keys alone, and there are none."""
-    with closing(open_database(f"sqlite:///{tmp_path_factory.mktemp('keys')}/kw.db")) as found:
-        yield found
-
-
-@pytest.fixture
-def api(nothing: Database, wire: Wire) -> Api:
-    return api_on(nothing, wire)
 
 
 def test_one_exchange_is_sent_as_it_came_and_its_own_id_is_returned(api: Api, wire: Wire) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import httpx
@@ -21,7 +19,7 @@ from services.errors import NotSent, UnknownOutcome
 from services.ingest.formats.protobuf import BYTES, VARINT, fields
 from services.monitor import Monitor
 from services.monitor.ingest_rules import IngestRule
-from services.store.engine import Database, open_database
+from services.store.engine import Database
 from tests.ingest.malformed import calls_of, changed, fixture, raw_of
 from tests.ingest.test_bounds import spans
 from tests.support.access import bearer, key
@@ -30,23 +28,6 @@ from tests.support.api import Pieces, Wire, api_on, asked
 PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json"}
 TRACES, LOGS = "/v1/traces", "/v1/logs"
-
-
-@pytest.fixture
-def wire() -> Wire:
-    return Wire()
-
-
-@pytest.fixture(scope="module")
-def nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Ingest asks the database for keys alone, and there are none."""
-    with closing(open_database(f"sqlite:///{tmp_path_factory.mktemp('keys')}/kw.db")) as found:
-        yield found
-
-
-@pytest.fixture
-def api(nothing: Database, wire: Wire) -> Api:
-    return api_on(nothing, wire)
 
 
 def message(body: bytes) -> dict[int, list[Any]]:

@@ -19,11 +19,6 @@ PATH = "/v1/exchanges"
 
 
 @pytest.fixture
-def wire() -> Wire:
-    return Wire()
-
-
-@pytest.fixture
 def app(database: Database, wire: Wire) -> FastAPI:
     recorded(database, alert("firing", 300, route=MINE), alert("firing", 300, route=THEIRS))
     recorded(database, alert("firing", 300, route="mine/axb"))
