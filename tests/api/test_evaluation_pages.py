@@ -21,6 +21,7 @@ from services.wording import evaluations, numbers
 from services.wording import schedules as schedules_words
 from tests.support.api import NOW, Wire, api_on, asked
 from tests.support.asked import CORE, WEEKLY, asked_for, found, known, missed, ran, stocked
+from tests.support.databases import on_sqlite
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
 from tests.support.principals import as_
@@ -246,6 +247,7 @@ def spoken(one: SuiteAnswer, text: str) -> AnswerScore:
     return one.scored.model_copy(update={"reason": text})
 
 
+@on_sqlite
 def test_forty_hostile_texts_are_text(database: Database) -> None:
     plain = filled(database, "nothing to see", "plain/bot")
     texts = [text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in PAYLOADS]

@@ -18,6 +18,7 @@ from services.wording import incidents as words
 from services.wording.decisions import DECISIONS, decided_already
 from tests.api.pages import told
 from tests.support.api import Wire, api_on, asked, later, recorded
+from tests.support.databases import on_sqlite
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
 from tests.support.records import ROUTE, alert, comparison, decision
@@ -194,6 +195,7 @@ def test_what_is_not_there_is_a_page_for_a_browser(api: Api) -> None:
         assert "Not found" in answer.text
 
 
+@on_sqlite
 def test_eighty_hostile_texts_are_text_alone(database: Database) -> None:
     """Every part from outside says the payload: the page has the very elements and attributes of a harmless one."""
     assert len(set(PAYLOADS)) == 80

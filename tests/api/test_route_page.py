@@ -24,6 +24,7 @@ from services.wording.numbers import sentence_case
 from services.wording.timeline import change_mark
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
+from tests.support.databases import on_sqlite
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
 from tests.support.records import BASELINE, IDENTITY, NEW, alert, change, decision, reading
@@ -224,6 +225,7 @@ def test_what_a_key_does_not_see_is_not_there(database: Database) -> None:
     assert asked(api, "GET", "/routes/x%00", headers=HTML).status_code == 404
 
 
+@on_sqlite
 def test_hostile_texts_are_text_alone(database: Database) -> None:
     """Locale, models, reasons, actors and texts say the payload: the elements are those of a harmless page."""
     api = api_on(database, Wire())

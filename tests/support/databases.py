@@ -53,6 +53,10 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
         _hand_back(url)
 
 
+on_sqlite = pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
+"""For what a page makes of texts, which takes seconds, and is the same on both."""
+
+
 @pytest.fixture
 def database(new_url: Callable[[], str]) -> Iterator[Database]:
     """An open, migrated, empty database."""
