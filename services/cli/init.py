@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 import sys
 from collections.abc import Mapping
@@ -128,7 +127,7 @@ def _write(folder: Path, answers: FolderAnswers, monitor: str, compose: str | No
     # The container's user must read the key, and nobody else of this machine: the folder is closed, the file is not.
     private_folder(key.parent)
     if not key.exists():
-        replace_file(key, f"{new_key(os.urandom(ID_BYTES + SECRET_BYTES)).text}\n".encode(), _READABLE)
+        replace_file(key, f"{new_key(secrets.token_bytes(ID_BYTES + SECRET_BYTES)).text}\n".encode(), _READABLE)
 
 
 def _tell(folder: Path, answers: FolderAnswers, names: list[str]) -> None:

@@ -19,6 +19,7 @@ from services.cli.changes import ask_api, post_to_api
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
+from services.monitor.known_routes import named_routes
 from services.settings import load_settings
 from services.store import route_deletion, routes
 from services.wording import commands as words
@@ -33,9 +34,10 @@ app = typer.Typer(help="Routes: listed, deleted, tried again after a step failed
 
 @app.command("list")
 def list_routes(database: DatabaseOption = None, config: ConfigOption = None, json: JsonOption = None) -> None:
-    """List the routes that are stored, whether the monitor file lists them, and when an exchange came last."""
+    """List the routes that are stored or that the monitor file names, and when an exchange came last."""
     watched = wiring.load_monitor(load_settings(), config)
-    found = sorted(opened(database).query(routes.arrivals).items())
+    waiting = dict.fromkeys(named_routes(watched))
+    found = sorted((waiting | opened(database).query(routes.arrivals)).items())
     rows = [
         {"route": name, "listed": watched.lists(name), "arrived": None if ts is None else iso(ts)} for name, ts in found
     ]

@@ -35,5 +35,9 @@ def near_routes(
 
 def known_routes(watched: Monitor, seen: Iterable[str], may_see: Callable[[str], bool] = lambda _: True) -> list[str]:
     """The first 5,000 routes of those that the file names and those seen, sorted; patterns are no names."""
-    named = (pattern for pattern in watched.routes if _WILD.isdisjoint(pattern))
-    return sorted(set(islice(filter(may_see, chain(named, seen)), _MOST_NAMES)))
+    return sorted(set(islice(filter(may_see, chain(named_routes(watched), seen)), _MOST_NAMES)))
+
+
+def named_routes(watched: Monitor) -> tuple[str, ...]:
+    """The routes that the file names, in its order; patterns are no names."""
+    return tuple(pattern for pattern in watched.routes if _WILD.isdisjoint(pattern))

@@ -27,6 +27,11 @@ def test_routes_are_listed_and_one_is_deleted(keelwatch, tmp_path, monkeypatch):
     code, out, _ = keelwatch("route", "list", *where, "--config", config, "--json", "-")
     assert [(one["route"], one["listed"]) for one in json.loads(out)] == [("invented/1", False), ("ours/prod", True)]
 
+    named = tmp_path / "named.yaml"
+    named.write_text("routes: {later/prod: {}, ours/*: {}}\n")
+    code, out, _ = keelwatch("route", "list", *where, "--config", named, "--json", "-")
+    assert [(one["route"], one["arrived"] is None) for one in json.loads(out)][1] == ("later/prod", True)
+
     delete = ("route", "delete", "invented/1", "--reason", "never ours", *where)
     code, _, err = keelwatch(*delete)
     assert (code, "--yes: missing" in err, "invented/1" in err) == (2, True, True)

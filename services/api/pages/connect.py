@@ -15,6 +15,7 @@ from services.api.auth.authorization import Principal, needs, who
 from services.api.http.problems import query_store
 from services.api.pages.render import PageContext, page
 from services.monitor import Monitor
+from services.monitor.known_routes import named_routes
 from services.store import dead_letters, routes
 from services.wording import onboarding as words
 from services.wording.sources import EXAMPLE_ROUTE, UNKNOWN_BROKER, SourceAddresses, SourceSnippet, snippets
@@ -22,7 +23,6 @@ from services.wording.sources import EXAMPLE_ROUTE, UNKNOWN_BROKER, SourceAddres
 _MOST_ROUTES: Final = 40
 _MOST_REASONS: Final = 3
 _READ_BY: Final = "score"
-_WILD: Final = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class ConnectView:
 
 def waiting_routes(watched: Monitor, seen: Collection[str], sees: Callable[[str], bool]) -> WaitingRoutes:
     """The routes that the file names, and whoever asks sees, of which nothing came yet."""
-    listed = [one for one in watched.routes if sees(one)]
-    names = sorted(one for one in set(listed) - set(seen) if _WILD.isdisjoint(one))
-    empty = [one for one in listed if not _WILD.isdisjoint(one)]
+    named = named_routes(watched)
+    names = sorted(one for one in set(named) - set(seen) if sees(one))
+    empty = [one for one in watched.routes if one not in named and sees(one)]
     if empty:
         held = {id(watched.policy(route)) for route in seen}
         empty = [one for one in empty if id(watched.routes[one]) not in held]
