@@ -30,7 +30,7 @@ from services.evaluate.suite_library import load_suite, suite_names
 from services.monitor import Monitor
 from services.monitor.policy import BaselinePolicy, RoutePolicy
 from services.monitor.schema import MonitorFile
-from services.observability.metrics import NotificationMeters, StreamMeters
+from services.observability.metrics import NotificationMeters, ScoreEventMeters, StreamMeters
 from services.settings import Settings, in_files
 from services.signals import SIGNALS
 from services.store.engine import Database
@@ -340,6 +340,7 @@ def metrics() -> str:
     registry = StreamMeters().registry
     NotificationMeters(registry)
     ApiMetrics(registry)
+    ScoreEventMeters(registry)
     return table(("metric", "kind", "labels", "what it counts"), sorted(_metrics(registry)))
 
 

@@ -145,7 +145,7 @@ def _rejected(body: bytes) -> int:
         return 0
 
 
-class _Forgetting(ConsumerRebalanceListener):
+class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]
     """Forgets how far partitions were read: whoever has them next commits."""
 
     def __init__(self, expected: dict[TopicPartition, int]) -> None:

@@ -68,6 +68,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/v1/evaluations/{id}/comparison": ("/v1/evaluations/{evaluation}/comparison?before={evaluation}",),
     "/v1/evaluations/{id}/items": ("/v1/evaluations/{evaluation}/items",),
     "/v1/health": ("/v1/health",),
+    "/v1/metrics": ("/v1/metrics", "/v1/metrics?route={route}"),
     "/v1/incidents/{id}/timeline": ("/v1/incidents/{incident}/timeline",),
     "/v1/routes": ("/v1/routes?limit=200",),
     "/v1/routes/{route:path}": ("/v1/routes/{route}",),

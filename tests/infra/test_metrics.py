@@ -16,7 +16,7 @@ from services.api.auth.middleware import needs_no_key
 from services.api.resources.safety_metrics import GAUGES
 from services.api.system import ApiMetrics as ApiMeters
 from services.observability.metrics import NotificationMeters as SenderMeters
-from services.observability.metrics import StreamMeters
+from services.observability.metrics import ScoreEventMeters, StreamMeters
 from tests.support.source import ROOT
 
 RULES = ROOT / "infra" / "prometheus" / "keelwatch.rules.yaml"
@@ -40,6 +40,7 @@ def shown() -> dict[str, set[str]]:
     registry = StreamMeters().registry
     SenderMeters(registry)
     ApiMeters(registry)
+    ScoreEventMeters(registry)
     own = registry._names_to_collectors.items()
     labels = {name: set(one._labelnames) for name, one in own if name.startswith("keelwatch_")}
     labels = {name: found for name, found in labels.items() if not name.endswith("_created")}

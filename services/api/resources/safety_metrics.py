@@ -209,7 +209,7 @@ GAUGES: Final = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Collected:
+class _FiguresCollector:
     figures: SafetyFigures
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -220,7 +220,7 @@ class _Collected:
 def exposition(figures: SafetyFigures) -> bytes:
     """The figures in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Collected(figures))
+    registry.register(_FiguresCollector(figures))
     return generate_latest(registry)
 
 
