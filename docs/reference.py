@@ -109,6 +109,7 @@ def monitor() -> str:
         "ReaskSection": "`reask`",
         "ScheduleSection": "Each entry of `schedules`",
         "IngestRuleSection": "Each entry of `ingest`",
+        "IngestLimitsSection": "`ingest_limits`",
         "DeploymentSection": "Each entry of `deployments`",
         "DeployMatchSection": "`match` of an entry of `deployments`",
         "ReceiverSection": "Each entry of `receivers`",
