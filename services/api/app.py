@@ -160,7 +160,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
 
 
 def make(api: Api) -> FastAPI:
-    """An application of its own. It serves no interactive documentation: that would load scripts from elsewhere."""
+    """An application of its own. FastAPI's documentation loads scripts from elsewhere; `/docs` is a page of ours."""
     app = FastAPI(title=TITLE, version=VERSION, openapi_url=None)
     install(app, api)
     return app

@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 
 from services.api.http.problems import Problem
 from services.api.pages import (
+    api_docs,
     baselines,
     charts,
     compare,
@@ -28,7 +29,20 @@ __all__ = ["PageContext", "failed", "install"]
 
 def install(app: FastAPI, parts: PageContext) -> None:
     """Add the pages, their style and their script to `app`."""
-    for page in (fleet, incidents, baselines, charts, health, profile, route, evaluations, compare, live, login):
+    for page in (
+        fleet,
+        incidents,
+        baselines,
+        charts,
+        health,
+        profile,
+        route,
+        evaluations,
+        compare,
+        api_docs,
+        live,
+        login,
+    ):
         for router in page.routers(parts):
             app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
