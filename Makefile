@@ -28,7 +28,7 @@ QUICKSTART_ARGS := --install
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity quickstart check guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-decode bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity quickstart check api-clients guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-decode bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -64,6 +64,9 @@ chaos-long: $(STAMP) ## 300 kills, seed after seed, each run judged by sets: hal
 
 sdk-libraries: build/sdk/.done ## the client with the real OpenAI, Anthropic, LiteLLM and LangChain, in an environment of their own; 1 GB
 	@PYTHONPATH='$(CURDIR)/sdk:$(CURDIR)' LITELLM_LOCAL_MODEL_COST_MAP=True build/sdk/bin/python -m tests.sdk.real_libraries $(SDK_ARGS)
+
+api-clients: $(STAMP) build/clients/.done ## clients of the API by openapi-python-client and openapi-typescript, made and used (needs npm); 120 MB
+	@$(RUN) -m tests.api.generated_clients build/clients
 
 guardrails: $(STAMP) build/rails/.done ## rails of the real Guardrails AI and NeMo Guardrails, each in an environment of its own; 1 GB
 	@$(RUN) -m tests.rails.real build/rails/guardrails-ai/bin/python build/rails/nemo-guardrails/bin/python
@@ -158,6 +161,12 @@ suspended: $(STAMP) ## a worker is suspended past its session, under traffic (ne
 
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
 	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)
+
+build/clients/.done: requirements/api-clients.txt $(CORE)
+	@$(RUN) -m venv build/clients/python
+	@build/clients/python/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/api-clients.txt
+	@npm install --prefix build/clients --no-audit --no-fund --silent openapi-typescript@7.13.0 typescript@5.9.3
+	@touch $@
 
 build/sdk/.done: requirements/sdk-libraries.txt $(CORE)
 	@$(RUN) -m venv build/sdk

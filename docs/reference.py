@@ -110,6 +110,7 @@ def monitor() -> str:
         "ReaskSection": "`reask`",
         "ScheduleSection": "Each entry of `schedules`",
         "IngestRuleSection": "Each entry of `ingest`",
+        "IngestLimitsSection": "`ingest_limits`",
         "DeploymentSection": "Each entry of `deployments`",
         "DeployMatchSection": "`match` of an entry of `deployments`",
         "ReceiverSection": "Each entry of `receivers`",
@@ -327,6 +328,9 @@ def _fields(schema: Mapping[str, Any]) -> str:
 
 def _typed(schema: Mapping[str, Any]) -> str:
     names = re.findall(r"#/components/schemas/(\w+)", str(schema))
+    choices = [one for one in dict.fromkeys(names) if "enum" in description()["components"]["schemas"][one]]
+    if choices:
+        return " or ".join(_takes(description()["components"]["schemas"][one]) for one in choices)
     if names:
         told = " or ".join(f"[{name}](#{name.lower()})" for name in dict.fromkeys(names))
         return f"list of {told}" if "'array'" in str(schema) else told

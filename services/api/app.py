@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -164,7 +165,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
 
 
 def make(api: Api) -> FastAPI:
-    """An application of its own. It serves no interactive documentation: that would load scripts from elsewhere."""
+    """An application of its own. FastAPI's documentation loads scripts from elsewhere; `/docs` is a page of ours."""
     app = FastAPI(title=TITLE, version=VERSION, openapi_url=None)
     install(app, api)
     return app
@@ -173,7 +174,8 @@ def make(api: Api) -> FastAPI:
 def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
-        found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
+        # A copy: what follows changes parts that the paths' own descriptions lend.
+        found = deepcopy(get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes))
         read_by_hand = (
             Exchange,
             decisions.ChangeAnnouncement,

@@ -20,6 +20,7 @@ from schemas.position import Position
 from schemas.topics import EXCHANGES
 from services.api.http.batch import BatchError, split_records, with_id
 from services.api.http.problems import LOG, Problem
+from services.api.ingest_limits import NO_LIMITS, Excess, IngestLimiter
 from services.errors import NotSent, UnknownOutcome
 from services.ingest.decode import RecordArrival, decode, decode_all, decode_calls
 from services.ingest.envelopes import without_context
@@ -78,6 +79,9 @@ class ExchangeResult(BaseModel):
     )
     field: str | None = Field(None, description="Which field is to blame.")
     detail: str | None = Field(None, description="What is wrong, and the remedy.")
+    retry_after: int | None = Field(
+        None, description="Of `unavailable`, where it is beyond a limit: seconds after which it may be sent again."
+    )
     flags: list[str] = Field([], description="What is odd about it, such as sanitized or truncated text.")
 
 
@@ -85,7 +89,8 @@ class ExchangeResult(BaseModel):
 class PreparedExchange:
     """One exchange as it will be sent, or why it will not be: its `fault`, or that its route is not the key's.
 
-    `format`, `lacks` and `not_monitored` are for the report of what came in: what it came as, and does not tell.
+    `excess`: it is beyond a limit of its key or route, and may come later. `format`, `lacks` and `not_monitored` are
+    for the report of what came in: what it came as, and does not tell.
     """
 
     id: str | None
@@ -97,6 +102,7 @@ class PreparedExchange:
     format: str = ""
     lacks: tuple[str, ...] = ()
     not_monitored: frozenset[str] = frozenset()
+    excess: Excess | None = None
 
 
 Note = Callable[[str | None, Sequence[PreparedExchange], Sequence[ExchangeResult], str], None]
@@ -117,8 +123,10 @@ class ExchangePublisher:
         deadline: float = DEADLINE_SECONDS,
         most: int = MOST_IN_FLIGHT,
         note: Note = lambda _sender, _prepared, _results, _form: None,
+        limits: IngestLimiter = NO_LIMITS,
     ) -> None:
         """`deadline`: seconds within which the broker must have acknowledged an exchange; `note` counts what came."""
+        self._limits = limits
         self._note = note
         self._send, self._deadline, self._free, self._most = send, deadline, most, most
         # Its own: a database that hangs must not keep exchanges from being read.
@@ -141,7 +149,11 @@ class ExchangePublisher:
             Problem: 429 if too many are on their way.
         """
         found = await self._in_thread(prepare_all, body, lines, datetime.now(UTC), carriage, self._most)
-        return await self._sent(found, sees, sender)
+        found = _permitted(found, sees)
+        sendable = [one for one in found if not _is_unsendable(one)]
+        beyond = iter(self._limits.take_each(sender, [one.key.decode() for one in sendable]))
+        limited = [one if _is_unsendable(one) else replace(one, excess=next(beyond)) for one in found]
+        return await self._sent(limited, sender)
 
     async def take_calls(
         self,
@@ -156,12 +168,18 @@ class ExchangePublisher:
 
         Raises:
             FormatError: if the body is not OTLP, or holds too many calls.
-            Problem: 429 if too many are on their way.
+            Problem: 429 if too many are on their way, or they are beyond a limit: none is sent then.
         """
-        found = await self._in_thread(prepare_calls, body, datetime.now(UTC), carriage)
+        found = _permitted(await self._in_thread(prepare_calls, body, datetime.now(UTC), carriage), sees)
+        routes = [one.key.decode() for one in found if not _is_unsendable(one)]
+        excess = self._limits.take_all(sender, routes)
+        if excess is not None:
+            whole = [one if _is_unsendable(one) else replace(one, excess=excess) for one in found]
+            self._note(sender, whole, [_result_unsent(i, one) for i, one in enumerate(whole)], OTLP.name)
+            raise Problem.later(excess.words, 429, excess.seconds)
         results: list[ExchangeResult] = []
         for start in range(0, len(found), _SLICE):
-            sent = await self._sent(found[start : start + _SLICE], sees, sender, OTLP.name)
+            sent = await self._sent(found[start : start + _SLICE], sender, OTLP.name)
             results += [one.model_copy(update={"index": start + one.index}) for one in sent]
             if any(one.status in _LATER for one in sent):
                 break
@@ -172,10 +190,7 @@ class ExchangePublisher:
     ) -> list[PreparedExchange]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
 
-    async def _sent(
-        self, prepared: list[PreparedExchange], sees: Callable[[str], bool], sender: str | None, form: str = ""
-    ) -> list[ExchangeResult]:
-        prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
+    async def _sent(self, prepared: list[PreparedExchange], sender: str | None, form: str = "") -> list[ExchangeResult]:
         if len(prepared) > self._free:
             raise Problem.later(
                 "too many exchanges on their way to the broker; send again after a pause", 429, seconds=1
@@ -279,13 +294,20 @@ def _as_it_came(record: bytes, exchange: Exchange, id: str, now: datetime) -> by
     return value if isinstance(again, Received) and again.exchange == exchange else None
 
 
+def _permitted(prepared: list[PreparedExchange], sees: Callable[[str], bool]) -> list[PreparedExchange]:
+    return [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
+
+
 def _is_unsendable(prepared: PreparedExchange) -> bool:
-    return prepared.fault is not None or prepared.forbidden
+    return prepared.fault is not None or prepared.forbidden or prepared.excess is not None
 
 
 def _result_unsent(index: int, prepared: PreparedExchange) -> ExchangeResult:
     if prepared.forbidden:
         return ExchangeResult(index=index, id=prepared.id, status="forbidden", field="route", detail=NOT_ITS_ROUTE)
+    if prepared.excess is not None:
+        words, seconds = prepared.excess.words, prepared.excess.seconds
+        return ExchangeResult(index=index, id=prepared.id, status="unavailable", detail=words, retry_after=seconds)
     field, separator, _ = (prepared.fault or "").partition(":")
     named = field if separator and " " not in field else "record"
     return ExchangeResult(index=index, id=prepared.id, status="invalid", field=named, detail=prepared.fault)

@@ -36,6 +36,8 @@ class IngestCounter:
                 told.exchanges += 1
                 told.lacks.update(one.lacks)
                 told.not_monitored.update(one.not_monitored)
+            elif one.excess is not None:
+                told.refuse(one.excess.words.partition(";")[0])
             elif result.status in {"invalid", "forbidden", "refused"}:
                 told.refuse(result.detail or result.status)
 

@@ -4,6 +4,7 @@ from services.monitor.loader import MonitorError, check, load
 from services.monitor.policy import (
     BaselinePolicy,
     GuardrailPolicy,
+    IngestLimits,
     Monitor,
     RailPolicy,
     ReaskPolicy,
@@ -22,6 +23,7 @@ from services.monitor.problems import MonitorProblem
 __all__ = [
     "BaselinePolicy",
     "GuardrailPolicy",
+    "IngestLimits",
     "Monitor",
     "MonitorError",
     "MonitorProblem",

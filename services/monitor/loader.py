@@ -16,6 +16,7 @@ from services.monitor.deployments import deploy_rule
 from services.monitor.ingest_rules import ingest_rule
 from services.monitor.policy import (
     GuardrailPolicy,
+    IngestLimits,
     Monitor,
     RailPolicy,
     ReaskPolicy,
@@ -166,6 +167,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         heads={name: str(folder / path) for name, path in file.heads.items()},
         signals=own,
         ingest=tuple(map(ingest_rule, file.ingest)),
+        ingest_limits=IngestLimits(**file.ingest_limits.model_dump()),
         deployments=tuple(map(deploy_rule, file.deployments)),
         github_secret_env=file.github_secret_env,
         score_events=None if file.score_events is None else score_events_policy(file.score_events),

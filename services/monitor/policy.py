@@ -162,6 +162,14 @@ class SlackGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class IngestLimits:
+    """Exchanges a minute that the API takes of one key and of one route; None is any number."""
+
+    per_key: int | None = None
+    per_route: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SlackAccess:
     """Whose presses count: of people of one workspace, at one app. Who has no grant may nothing.
 
@@ -269,7 +277,7 @@ class Monitor:
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
         heads: signal -> file of the head by which it scores.
         signals: those of one's own; their floors stand in every policy.
-        ingest: which route an exchange is of that names none.
+        ingest: which route an exchange is of that names none. ingest_limits: how much the API takes.
         deployments: which deploys are changes of which route. github_secret_env: variable with the webhook's secret.
         score_events: where scores go as events; None: nowhere.
     """
@@ -287,6 +295,7 @@ class Monitor:
     heads: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[CustomDefinition, ...] = ()
     ingest: tuple[IngestRule, ...] = ()
+    ingest_limits: IngestLimits = IngestLimits()
     deployments: tuple[DeployRule, ...] = ()
     github_secret_env: str | None = None
     score_events: ScoreEventsPolicy | None = None

@@ -386,6 +386,16 @@ class SignalSection(Section):
     )
 
 
+_AMinute = Annotated[int, Field(ge=1, le=10_000_000)] | None
+
+
+class IngestLimitsSection(Section):
+    """`ingest_limits`: exchanges a minute that the API takes; what comes beyond is told to come again."""
+
+    per_key: _AMinute = Field(default=None, description="Of one API key, for all routes together.")
+    per_route: _AMinute = Field(default=None, description="Of one route, whoever sends them.")
+
+
 class MonitorFile(Section):
     """The whole file."""
 
@@ -409,6 +419,10 @@ class MonitorFile(Section):
     )
     ingest: Annotated[tuple[IngestRuleSection, ...], Field(max_length=MOST_INGEST_RULES)] = Field(
         default=(), description="Which route an exchange is of that names none; the first entry that fits counts."
+    )
+    ingest_limits: IngestLimitsSection = Field(
+        default=IngestLimitsSection(),
+        description="How many exchanges a minute the API takes, in each of its processes; without it any number.",
     )
     deployments: Annotated[tuple[DeploymentSection, ...], Field(max_length=MOST_RULES)] = Field(
         default=(), description="Which deploys, told to the webhooks, are changes of which route."

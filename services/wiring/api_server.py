@@ -30,6 +30,7 @@ from services.api.auth.authorization import LOOPBACK, check_host
 from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher, Send
 from services.api.ingest_counter import IngestCounter
+from services.api.ingest_limits import IngestLimiter
 from services.api.sse import LiveUpdates
 from services.api.system import BrokerOperations, ProcessProbes, SystemHealth
 from services.monitor import Monitor
@@ -127,7 +128,7 @@ def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealt
     decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if place.host in LOOPBACK else ())
     counter = IngestCounter(database)
-    gateway = ExchangePublisher(send, note=counter.note)
+    gateway = ExchangePublisher(send, note=counter.note, limits=IngestLimiter(watched.ingest_limits))
     return Api(
         database,
         gateway,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, Final
 
 from services.api.http import otlp_answers
+from services.api.http.field_descriptions import describe_fields, describe_parameters
 from services.api.http.problems import MEDIA_TYPE, ProblemBody
+from services.api.http.shared_types import name_types
 
 FAULTS: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ProblemBody, "description": "A parameter cannot be used."},
@@ -37,14 +40,24 @@ def complete_openapi(description: dict[str, Any]) -> None:
     schemes.setdefault(
         KEY_SCHEME, {"type": "http", "scheme": "bearer", "description": "A key of `keelwatch key create`."}
     )
+    describe_fields(description["components"].setdefault("schemas", {}))
     for path, operation in _operations(description):
+        describe_parameters(operation)
         operation.setdefault("security", [{KEY_SCHEME: []}])
         told = _ANY_OPERATION | (_BODY_OPERATIONS if "requestBody" in operation else {})
         for status, words in told.items():
             operation["responses"].setdefault(status, {"description": words, "content": {MEDIA_TYPE: _body()}})
         for status, response in operation["responses"].items():
             if int(status) >= 400:
-                response["content"] = otlp_answers.STATUS if path in otlp_answers.PATHS else {MEDIA_TYPE: _body()}
+                otlp = path in otlp_answers.PATHS
+                response["content"] = deepcopy(otlp_answers.STATUS) if otlp else {MEDIA_TYPE: _problem(response)}
+    name_types(description)
+
+
+def _problem(response: dict[str, Any]) -> dict[str, Any]:
+    """What the operation itself says of the answer, else that it is a problem."""
+    said: list[dict[str, Any]] = list(response.get("content", {}).values())
+    return said[0] if said and "$ref" in said[0].get("schema", {}) else _body()
 
 
 def _body() -> dict[str, Any]:

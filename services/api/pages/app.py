@@ -8,6 +8,7 @@ from fastapi.staticfiles import StaticFiles
 
 from services.api.http.problems import Problem
 from services.api.pages import (
+    api_docs,
     baselines,
     charts,
     compare,
@@ -26,7 +27,21 @@ from services.api.pages.render import HERE, PageContext
 
 __all__ = ["PageContext", "failed", "install"]
 
-_PAGES = (fleet, connect, incidents, baselines, charts, health, profile, route, evaluations, compare, live, login)
+_PAGES = (
+    fleet,
+    connect,
+    incidents,
+    baselines,
+    charts,
+    health,
+    profile,
+    route,
+    evaluations,
+    compare,
+    api_docs,
+    live,
+    login,
+)
 
 
 def install(app: FastAPI, parts: PageContext) -> None:

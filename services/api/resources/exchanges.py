@@ -87,13 +87,20 @@ def ingest_router(
         openapi_extra=_BODY,
         responses={
             202: {"model": ExchangeResults, "description": "The broker has acknowledged every one."},
-            207: {"model": ExchangeResults, "description": "The broker has some; look at each result."},
+            207: {
+                "model": ExchangeResults,
+                "description": "The broker has some; look at each result. Retry-After where some are beyond a limit.",
+            },
             403: {"model": ExchangeResultsProblem, "description": "The key may not send, or not to these routes."},
             408: {"model": ProblemBody, "description": "The body did not arrive in time."},
             413: {"model": ProblemBody, "description": "The body is too large."},
             415: {"model": ProblemBody, "description": "The body is compressed by something else than gzip."},
             422: {"model": ExchangeResultsProblem, "description": "Nothing was sent: no exchange can be read."},
-            429: {"model": ProblemBody, "description": "Too much at one time; send again after Retry-After seconds."},
+            429: {
+                "model": ExchangeResultsProblem,
+                "description": "Too much at one time, or beyond a limit of the key or the routes; send again after "
+                "Retry-After seconds.",
+            },
             503: {
                 "model": ExchangeResultsProblem,
                 "description": "Nothing was acknowledged; send again after Retry-After seconds.",
@@ -130,8 +137,13 @@ def told_headers(request: Request) -> dict[str, str]:
 
 
 def results_response(results: Sequence[ExchangeResult]) -> Response:
-    """The answer: 202 when all were accepted, 207 when some were, 422 or 403 when none may be sent, else 503."""
+    """The answer: 202 when all were accepted, 207 when some were, 422 or 403 when none may be sent.
+
+    429 when all that may be are beyond a limit, else 503.
+    """
     statuses = Counter(result.status for result in results)
+    waits = [result.retry_after for result in results if result.retry_after is not None]
+    headers = {"retry-after": str(max(waits))} if waits else None
     body = {
         "counts": dict(statuses),
         "results": [
@@ -139,12 +151,15 @@ def results_response(results: Sequence[ExchangeResult]) -> Response:
         ],
     }
     if statuses["accepted"]:
-        return JSONResponse(body, 202 if statuses["accepted"] == len(results) else 207)
+        return JSONResponse(body, 202 if statuses["accepted"] == len(results) else 207, headers)
+    if waits and len(waits) == len(results) - statuses["invalid"] - statuses["forbidden"]:
+        beyond = next(result.detail or "" for result in results if result.retry_after is not None)
+        return JSONResponse({**problem_members(429, beyond), **body}, 429, headers, MEDIA_TYPE)
     worst = "unknown" if statuses["unknown"] else "unavailable" if statuses["unavailable"] else "refused"
     status, detail = 503, _DETAILS[worst]
     if not set(statuses) - {"invalid", "forbidden"}:
         status, detail = (422 if statuses["invalid"] else 403), _unsent(results)
-    headers = {"retry-after": str(RETRY_SECONDS)} if status == 503 else None
+    headers = {"retry-after": str(max([RETRY_SECONDS, *waits]))} if status == 503 else None
     return JSONResponse({**problem_members(status, detail), **body}, status, headers, MEDIA_TYPE)
 
 
