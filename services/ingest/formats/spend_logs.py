@@ -32,7 +32,6 @@ def as_payload(row: Mapping[str, Any]) -> Json:
     asked, logged = _object(body.get("metadata")), _object(metadata.get("spend_logs_metadata"))
     found = {name: metadata[name] for name in _OF_METADATA if metadata.get(name) is not None}
     error = found.get("error_information")
-    milliseconds = read.get("request_duration_ms")
     return {
         **found,
         **{name: item for name, item in read.items() if item is not None and item != ""},
@@ -41,8 +40,13 @@ def as_payload(row: Mapping[str, Any]) -> Json:
         "metadata": {**asked, **logged, **metadata},
         "model_parameters": {name: body[name] for name in _TOOLS if body.get(name) is not None},
         "error_str": error.get("error_message") if isinstance(error, dict) else None,
-        "response_time": milliseconds / 1000 if type(milliseconds) in {int, float} else milliseconds,
+        "response_time": _seconds(read.get("request_duration_ms")),
     }
+
+
+def _seconds(milliseconds: Any) -> Any:
+    known = isinstance(milliseconds, (int, float)) and not isinstance(milliseconds, bool)
+    return milliseconds / 1000 if known else milliseconds
 
 
 def _object(value: Any) -> Json:
