@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
@@ -62,8 +62,20 @@ class OpenPart(Part):
 Content = Text | tuple[Mapping[str, Json], ...]
 """Text, or parts as the APIs of vendors send them: text, images, audio, files, calls of tools and their results."""
 NotMonitored = Literal["image", "audio", "file"]
-_MEDIA: Final[Mapping[str, NotMonitored]] = {"image": "image", "audio": "audio", "speech": "audio"}
-_OTHER_THAN_CONTENT: Final = ("thinking", "reasoning", "tool", "function", "refusal")
+_MEDIA: Final[Mapping[str, NotMonitored]] = {
+    "image": "image",
+    "screenshot": "image",
+    "audio": "audio",
+    "speech": "audio",
+}
+_MIME_TYPES: Final = ("media_type", "mediaType", "mime_type", "mimeType")
+_HOLDERS: Final = ("source", "file", "inlineData", "inline_data", "fileData", "file_data", "input_audio")
+"""Fields of parts: which kind of media they are, and the object in which that may stand."""
+_OTHER_THAN_CONTENT: Final = (
+    *("thinking", "reasoning", "tool", "function", "refusal"),
+    *("redacted_thinking", "compaction", "mcp_"),
+)
+_FILES: Final = ("document", "file")
 _CALLS: Final = frozenset(
     {"tool_use", "tool_call", "tool-call", "function_call", "server_tool_use", "mcp_tool_use", "mcp_call"}
     | {"custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call", "code_interpreter_call"}
@@ -103,7 +115,13 @@ def _is_aside(part: Mapping[str, Json]) -> bool:
     """Whether a part is reasoning, a call of a tool or its result, or a refusal: no content of the message itself."""
     kind = _kind(part)
     untyped = any(name in part for name in (*_CALL_FIELDS, *_RESULT_FIELDS))
-    return untyped or part.get("thought") is True or kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT)
+    known = kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT) or _is_result(part)
+    return untyped or part.get("thought") is True or known
+
+
+def _is_result(part: Mapping[str, Json]) -> bool:
+    """Whether a part is what a tool gave back, as those of vendors that they run themselves name it too."""
+    return _kind(part).endswith(("tool_result", "tool-result", "search_result"))
 
 
 def _calls_of(content: Content | None, beside: Mapping[str, Json]) -> tuple[Json, ...]:
@@ -124,9 +142,28 @@ def _not_monitored(content: Content | None) -> set[NotMonitored]:
     found: set[NotMonitored] = set()
     for part in content if isinstance(content, tuple) else ():
         if _part_text(part) is None and not _is_aside(part):
-            kind = _kind(part)
-            found.add(next((media for word, media in _MEDIA.items() if word in kind), "file"))
+            found.add(_media(part) or "file")
+        elif _is_result(part):
+            found |= {media for one in _listed(part.get("content")) if (media := _media(one)) is not None}
     return found
+
+
+def _listed(content: Json) -> Iterator[Mapping[str, Json]]:
+    return (one for one in content if isinstance(one, dict)) if isinstance(content, (list, tuple)) else iter(())
+
+
+def _media(part: Mapping[str, Json]) -> NotMonitored | None:
+    """Image, audio or file, as a part that is no text says; None where it says nothing of the kind."""
+    told = _media_of(part)
+    known = next((media for word, media in _MEDIA.items() if word in told), None)
+    return "file" if known is None and _kind(part).endswith(_FILES) else known
+
+
+def _media_of(part: Mapping[str, Json]) -> str:
+    """What a part that is no text says of its kind: its type and that of its media, else the names of its fields."""
+    inner = [part, *(one for name in _HOLDERS if isinstance(one := part.get(name), dict))]
+    mime = [str(one[name]) for one in inner for name in _MIME_TYPES if name in one]
+    return " ".join([_kind(part), *mime]) if _kind(part) or mime else " ".join(part)
 
 
 class Message(OpenPart):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,10 @@ from services.cli.score_replays import replay_of_scores
 from services.errors import InputError
 from services.ingest.files import CSV, records
 from services.ingest.formats import FORMATS
+from services.ingest.formats.litellm import LITELLM
+from services.ingest.formats.openai_chat import OPENAI_CHAT
+from services.ingest.formats.openai_responses import OPENAI_RESPONSES
+from services.ingest.formats.otlp import OTLP
 from services.ingest.jsonl import decoded, exchanges
 from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
 from services.ingest.recorded_answers import convert as make
@@ -189,7 +194,13 @@ def _scored(
 
 
 _ANY: Final = "any"
-_FORMATS: Final = (*(one.name for one in FORMATS), CSV)
+_SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
+    "openai-logs": (OPENAI_CHAT.name, OPENAI_RESPONSES.name),
+    "litellm-spend-logs": (LITELLM.name,),
+    "otlp-file": (OTLP.name,),
+}
+"""What people call the files that they have -> the formats of their records."""
+_FORMATS: Final = (*(one.name for one in FORMATS), CSV, *_SOURCES)
 
 
 def import_exchanges(
@@ -210,7 +221,8 @@ def import_exchanges(
 
     Exit code 1 says that a line could not be read; the others are written.
     """
-    formats = tuple(one for one in FORMATS if form in (_ANY, CSV, one.name))
+    named = _SOURCES.get(form, (form,))
+    formats = tuple(one for one in FORMATS if form in {_ANY, CSV} or one.name in named)
     if not formats:
         raise InputError(f"--from {form}: no such format; there are {', '.join(_FORMATS)} and {_ANY}")
     size = size_of(file)

@@ -167,17 +167,25 @@ def _of_draft(draft: Draft, opened: ReadRecord, carriage: Carriage, arrival: Rec
     product = draft.product or opened.form.product
     fields, flags, size = finished(draft, opened, carriage)
     try:
-        return _exchange(fields, flags, arrival, opened.form.name, size, part)
+        return _exchange(fields, flags, arrival, opened.form.name, size, part, draft.made)
     except FormatError as error:
         raise FormatError(f"{product}: {error}") from None
 
 
 def _exchange(
-    fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, form: str, size: int, part: int = 0
+    fields: Json,
+    flags: tuple[Flag, ...],
+    arrival: RecordArrival,
+    form: str,
+    size: int,
+    part: int = 0,
+    made: datetime | None = None,
 ) -> Received:
-    """`size`: characters of all that it was read from, so that no text is longer."""
+    """`size`: characters of all that it was read from, so that no text is longer; `made`: as of a draft."""
     received, now, previous = arrival.received, arrival.now, arrival.previous
     fields.setdefault("id", arrival.id or id_of(arrival.origin or arrival.position))
+    if received is None and made is not None and EARLIEST <= made < LATEST:
+        fields.setdefault("ts", made)
     own = "ts" in fields
     arrived = received if own or received is None else _arrival(received, now)
     if not own:

@@ -38,6 +38,12 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "usage.output_tokens": ("usage.output_tokens", "output_tokens", "completion_tokens"),
 }
 """Field of an exchange -> the columns that may hold it, in any case of letters; others become tags."""
+_EXPORTS: Final[tuple[frozenset[str], ...]] = (
+    frozenset({"request_id", "call_type", "spend"}),
+    frozenset({"traceId", "type", "startTime"}),
+    frozenset({"trace_id", "type", "start_time"}),
+)
+"""Columns that tell of tables whose rows are records of a product: LiteLLM's spend logs, Langfuse's observations."""
 _NEEDED: Final = ("prompt", "response", "model.requested")
 _NUMBERS: Final = frozenset({"latency_ms", "usage.input_tokens", "usage.output_tokens"})
 _JSON: Final = frozenset({"prompt", "response"})
@@ -137,7 +143,7 @@ def _prefixed(raw: bytes) -> Iterator[bytes]:
 
 
 def _rows(path: Path, progress: Callable[[int], object] | None) -> Iterator[FileLine]:
-    """The rows of a table as native exchanges."""
+    """The rows of a table as native exchanges, or as the records of the product whose table it is."""
     csv.field_size_limit(_LONGEST_CELL)
     topic = sha12(path)
     if progress is not None:
@@ -147,7 +153,8 @@ def _rows(path: Path, progress: Callable[[int], object] | None) -> Iterator[File
         file.seek(0)
         reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
         names = [name.strip() for name in next(reader, [])]
-        places = _places(names, path)
+        exported = any(names_of <= set(names) for names_of in _EXPORTS)
+        places = {} if exported else _places(names, path)
         number = 1
         while True:
             number += 1
@@ -159,7 +166,8 @@ def _rows(path: Path, progress: Callable[[int], object] | None) -> Iterator[File
                 return
             if any(cell.strip() for cell in row):
                 position = Position(cluster=FILE_CLUSTER, topic=topic, partition=0, offset=number)
-                yield FileLine(json.dumps(_exchange(row, names, places)).encode(), position, "exchange", CSV)
+                made = _record(row, names) if exported else _exchange(row, names, places)
+                yield FileLine(json.dumps(made).encode(), position, "exchange", None if exported else CSV)
 
 
 def _places(names: list[str], path: Path) -> dict[str, int]:
@@ -179,6 +187,11 @@ def _places(names: list[str], path: Path) -> dict[str, int]:
     if missing:
         raise InputError(f"{path}: a table without a column for {'; '.join(missing)}; name one so in the first row")
     return found
+
+
+def _record(row: list[str], names: list[str]) -> dict[str, Any]:
+    """A row as the record that it is: an empty cell is a missing field, JSON in a cell is read with the record."""
+    return {name: cell for name, cell in zip(names, row, strict=False) if name and cell != ""}
 
 
 def _exchange(row: list[str], names: list[str], places: Mapping[str, int]) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def _unframed(raw: bytes, letterhead: Letterhead, carriage: Carriage, formats: t
     if "specversion" in value and not _is_certain(value) and envelopes.is_structured(value):
         body, letterhead = envelopes.opened(value)
         if isinstance(body, bytes):
+            if OTLP in formats and looks_like_otlp(body):
+                return ReadRecord(OTLP, None, read_otlp(body), flags, letterhead)
             value, more = _value(body)
             flags = flags or more
         else:

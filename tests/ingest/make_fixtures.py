@@ -1,8 +1,8 @@
 """Make the fixtures of tests/ingest with the real libraries: `python -m tests.ingest.make_fixtures` where they are.
 
-    python -m venv env && env/bin/pip install openai anthropic litellm opentelemetry-sdk cloudevents \
+    python -m venv env && env/bin/pip install openai anthropic 'litellm[proxy]' opentelemetry-sdk cloudevents \
         opentelemetry-exporter-otlp-proto-common opentelemetry-instrumentation-openai \
-        opentelemetry-util-genai openinference-instrumentation-openai
+        opentelemetry-util-genai openinference-instrumentation-openai langfuse
     env/bin/pip install --no-deps --target old opentelemetry-instrumentation-openai==0.40.14 \
         opentelemetry-semantic-conventions-ai==0.4.9
     env/bin/python -m tests.ingest.make_fixtures old
@@ -137,6 +137,30 @@ def litellm_payloads(url: str) -> None:
     for name, payload in zip(("litellm", "litellm_stream", "litellm_failure"), logged, strict=True):
         (payload.get("error_information") or {}).update(traceback="")  # it holds paths of this machine
         write(name, payload)
+
+
+def spend_logs(url: str) -> None:
+    """The row that LiteLLM's proxy writes for a call, where it stores prompts."""
+    import time
+
+    os.environ["STORE_PROMPTS_IN_SPEND_LOGS"] = "true"
+    import litellm
+    from litellm.proxy.spend_tracking.spend_tracking_utils import get_logging_payload
+
+    rows: list[Any] = []
+    litellm.success_callback = [lambda *told: rows.append(get_logging_payload(*told))]
+    body = {"model": "gpt-4o", "messages": MESSAGES, "tools": [TOOL]}
+    litellm.completion(
+        **{**body, "model": "openai/gpt-4o"},
+        api_base=f"{url}/v1",
+        api_key="k",
+        proxy_server_request={"url": "/chat/completions", "method": "POST", "headers": {}, "body": body},
+        metadata={"model_group": "gpt-4o", "spend_logs_metadata": {"keelwatch_route": "support-bot/prod"}},
+    )
+    deadline = time.monotonic() + 120
+    while not rows and time.monotonic() < deadline:
+        time.sleep(0.1)
+    write("litellm_spend_log", rows[0])
 
 
 def traced(instrument: Callable[[Any], None], work: Callable[[], None]) -> bytes:
@@ -330,6 +354,29 @@ def details() -> None:
     write_logs("details", message())
 
 
+def langfuse_spans(url: str) -> None:
+    """What Langfuse's wrapper of OpenAI's client exports, a route in its metadata."""
+    from langfuse import Langfuse
+    from langfuse.openai import OpenAI
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    traces = Langfuse(public_key="pk-lf-k", secret_key="sk-lf-k", base_url=url, span_exporter=exporter)
+    client = OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+    with traces.start_as_current_observation(as_type="span", name="POST /chat"):
+        client.chat.completions.create(
+            model="gpt-4o",
+            messages=MESSAGES,  # type: ignore[arg-type]
+            tools=[TOOL],  # type: ignore[list-item]
+            metadata={"keelwatch_route": "support-bot/prod"},
+        )
+    traces.flush()
+    encoded = encode_spans(exporter.get_finished_spans()).SerializeToString()
+    write("otlp_langfuse_proto", encoded)
+    write("otlp_langfuse", as_otlp_json(encoded))
+
+
 def cloud_events() -> None:
     """One exchange as a CloudEvent, structured and binary, by the SDK."""
     from cloudevents.core.bindings.http import to_binary, to_structured
@@ -372,6 +419,8 @@ def main() -> None:
     openai_pairs(url)
     anthropic_pairs(url)
     litellm_payloads(url)
+    spend_logs(url)
+    langfuse_spans(url)
     cloud_events()
     details()
 

@@ -176,6 +176,53 @@ _LANGFUSE: Final = {
 }
 
 
+_SPENT: Final = {
+    name: told for name, told in _LITELLM.items() if name.split("/")[0] not in {"messages", "response", "metadata"}
+} | {
+    "proxy_server_request": ("gone", "messages: missing; set general_settings.store_prompts_in_spend_logs to true"),
+    "response": ("gone", "response: missing; set general_settings.store_prompts_in_spend_logs to true"),
+    "api_base": ("text", "api_base: must be text"),
+    "end_user": ("text", "end_user: must be text"),
+    "model_group": ("text", "model_group: must be text"),
+    "request_duration_ms": ("number of a table", "response_time: must be a number"),
+    "prompt_tokens": ("whole of a table", "prompt_tokens: must be a whole number"),
+    "completion_tokens": ("whole of a table", "completion_tokens: must be a whole number"),
+}
+del _SPENT["response_time"], _SPENT["model_parameters"]
+
+
+def _streamed(fields: dict[str, tuple[str, str]], pieces: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Fields of a pair whose answer came in pieces: those of its request, and those of the pieces."""
+    return {path: told for path, told in fields.items() if not path.startswith("response")} | pieces
+
+
+_CHUNKS: Final = {
+    "chunks": ("pieces", "response"),
+    "chunks/0": ("piece", "response[0]: must be an object"),
+    "chunks/1/choices/0/delta/content": ("content", "response.choices[0].message.content: must be text"),
+    "chunks/10/choices/0/finish_reason": ("text", "finish_reason: must be text"),
+    "chunks/11/model": ("text", "response.model: must be text"),
+    "chunks/11/system_fingerprint": ("text", "response.system_fingerprint: must be text"),
+    "chunks/11/usage": ("object", "response.usage: must be an object"),
+    "chunks/11/usage/prompt_tokens": ("whole", "response.usage.prompt_tokens: "),
+    "chunks/11/usage/completion_tokens": ("whole", "response.usage.completion_tokens: "),
+}
+_LAST_EVENT: Final = {
+    path.replace("response", "events/7/response", 1): told
+    for path, told in _RESPONSES.items()
+    if path.startswith("response")
+}
+_MESSAGE_EVENTS: Final = {
+    "events": ("pieces", "response"),
+    "events/0": ("piece", "response[0]: must be an object"),
+    "events/2/delta/text": ("content", "response.content: must be text or a list of parts"),
+    "events/0/message/model": ("text", "response.model: must be text"),
+    "events/13/delta/stop_reason": ("text", "response.stop_reason: must be text"),
+    "events/0/message/usage/input_tokens": ("whole", "response.usage.input_tokens: "),
+    "events/13/usage/output_tokens": ("whole", "response.usage.output_tokens: "),
+}
+
+
 def calls_of(value: Any) -> list[str]:
     """The paths of the spans of OTLP JSON that are calls of a model."""
     return [
@@ -183,7 +230,13 @@ def calls_of(value: Any) -> list[str]:
         for i, scope in enumerate(value["resourceSpans"][0]["scopeSpans"])
         for j, span in enumerate(scope["spans"])
         if {one["key"] for one in span.get("attributes", ())}
-        & {"gen_ai.operation.name", "llm.model_name", "ai.response.model", "llm.request.type"}
+        & {
+            "gen_ai.operation.name",
+            "llm.model_name",
+            "ai.response.model",
+            "llm.request.type",
+            "langfuse.observation.model.name",
+        }
     ]
 
 
@@ -206,6 +259,10 @@ WRONG |= {
     "id of a span": (GONE, None, "", "xyz", 7, "0" * 16, ["x"]),
     "nanoseconds": (GONE, None, "soon", -1, [], {}, True),
     "wrong nanoseconds": ("soon", -1, [], {}, True),
+    "number of a table": (-1, -1.5, False, "soon", [7]),
+    "whole of a table": ("x", "-7", -1, 1.5, True, [7]),
+    "pieces": ([], "x", 7, {"x": 1}),
+    "piece": ("x", 7, [7]),
     "json list": ("[{", "7", '[{"role": 7}]', "{", "[7]", "[{}]"),
 }
 _MODEL_FIELDS: Final = {
@@ -222,7 +279,11 @@ TABLES: Final = (
     Table("openai_chat", "OpenAI chat completion", _CHAT),
     Table("openai_responses", "OpenAI Responses API", _RESPONSES),
     Table("anthropic", "Anthropic Messages API", _MESSAGES),
+    Table("openai_chat_stream", "OpenAI chat completion", _streamed(_CHAT, _CHUNKS)),
+    Table("openai_responses_stream", "OpenAI Responses API", _streamed(_RESPONSES, _LAST_EVENT)),
+    Table("anthropic_stream", "Anthropic Messages API", _streamed(_MESSAGES, _MESSAGE_EVENTS)),
     Table("litellm", "LiteLLM StandardLoggingPayload", _LITELLM),
+    Table("litellm_spend_log", "LiteLLM spend log", _SPENT),
     Table("langfuse", "Langfuse generation", _LANGFUSE),
     Table(
         "otlp_semconv",
@@ -291,6 +352,34 @@ TABLES: Final = (
             },
         ),
         "resourceSpans/0/scopeSpans/0/spans/1",
+    ),
+    Table(
+        "otlp_openllmetry",
+        "OpenTelemetry GenAI span",
+        _span(
+            "otlp_openllmetry",
+            {
+                **_MODEL_FIELDS,
+                **_USAGE_FIELDS,
+                "gen_ai.input.messages": ("json list", "gen_ai.input.messages"),
+                "gen_ai.output.messages": ("gone", "gen_ai.output.messages: missing"),
+            },
+        ),
+        "resourceSpans/0/scopeSpans/0/spans/1",
+    ),
+    Table(
+        "otlp_langfuse",
+        "Langfuse span",
+        _span(
+            "otlp_langfuse",
+            {
+                "langfuse.observation.model.name": ("needed", "langfuse.observation.model.name: "),
+                "langfuse.observation.input": ("gone", "langfuse.observation.input: missing"),
+                "langfuse.observation.output": ("gone", "langfuse.observation.output: missing"),
+                "langfuse.observation.usage_details": ("cut", "langfuse.observation.usage_details: no JSON"),
+                "langfuse.observation.metadata.keelwatch_route": ("text", "metadata.keelwatch_route: must be text"),
+            },
+        ),
     ),
     Table(
         "otlp_events",

@@ -22,6 +22,8 @@ from services.api.http.batch import BatchError
 from services.ingest.decode import MOST_CALLS, RecordArrival, decode_all
 from services.ingest.formats import FORMATS
 from services.ingest.formats.openai_chat import joined_chunks
+from services.ingest.formats.otlp_wire import MOST_RECORDS
+from services.ingest.formats.protobuf import nested
 from services.ingest.formats.protocol import Draft, Format, Json
 from services.ingest.routing import Carriage
 from services.ports import Received
@@ -101,6 +103,47 @@ def test_more_calls_than_one_record_may_hold_are_one_dead_letter() -> None:
     [letter] = read(spans(MOST_CALLS + 1, lambda _: False))
     assert isinstance(letter, DeadLetter)
     assert "more than 1,000 calls of models; send fewer spans" in letter.reason
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_message_of_protobuf_that_holds_nothing_a_hundred_thousand_times_is_one_dead_letter(depth: int) -> None:
+    """Two bytes each on the wire: without a bound eight megabytes would be millions of spans."""
+    raw = b"\x0a\x00" if depth == 1 else b"\x12\x00"
+    raw *= MOST_RECORDS + 1
+    for number in ((), (1,), (2, 1))[depth - 1]:
+        raw = nested(number, raw)
+    [letter] = read(raw)
+    assert isinstance(letter, DeadLetter)
+    assert "more than 100,000 spans or log records; send fewer a message" in letter.reason
+
+
+def test_attributes_events_and_values_without_end_are_read_once_each() -> None:
+    for number in (9, 11):  # attributes, events
+        span = nested(1, b"\1" * 16) + nested(2, b"\1" * 8) + bytes((number << 3 | 2, 0)) * 50_000
+        assert read(nested(1, nested(2, nested(2, span)))) == []
+    wide = nested(5, nested(1, b"") * 50_000)
+    pair = nested(9, nested(1, b"gen_ai.request.model") + nested(2, wide))
+    [letter] = read(nested(1, nested(2, nested(2, nested(1, b"\1" * 16) + nested(2, b"\1" * 8) + pair))))
+    assert isinstance(letter, DeadLetter)
+    assert "gen_ai.request.model: must be text" in letter.reason
+
+
+@pytest.mark.parametrize("number", ["0", "7", "99999999999", "9" * 40])
+def test_numbered_attributes_make_no_more_messages_than_there_are(number: str) -> None:
+    told = f"gen_ai.prompt.{number}.role"
+    value = changed(fixture("otlp_numbered"), f"{calls_of(fixture('otlp_numbered'))[0]}/attributes/{told}", "user")
+    assert all(
+        len(one.exchange.messages) <= 4 if isinstance(one, Received) else one.reason for one in read(raw_of(value))
+    )
+
+
+def test_ten_thousand_generations_of_a_batch_or_a_trace_are_one_dead_letter() -> None:
+    named = ("id", "traceId", "type", "startTime", "model", "output")
+    generation = {"input": "Hi", **{name: fixture("langfuse")[name] for name in named}, "output": "Yes."}
+    for name, one in (("observations", generation), ("batch", {"type": "generation-create", "body": generation})):
+        [letter] = read(raw_of({"timestamp": "2026-11-24T18:00:00Z", name: [one] * 10_000}))
+        assert isinstance(letter, DeadLetter)
+        assert "more than 1,000 calls of models" in letter.reason
 
 
 def test_dead_letters_of_parts_that_outgrow_their_record_are_one_and_nothing_of_it_counts_twice() -> None:

@@ -17,7 +17,7 @@ def test_what_is_found_and_missing_of_each_format_is_told_with_its_cost(tmp_path
     litellm = changed(fixture("litellm"), "response", GONE)
     some = [
         raw_of(fixture("otlp_events")),
-        raw_of(fixture("openai_chat")),
+        raw_of(changed(fixture("openai_chat"), "response/created", GONE)),
         raw_of(litellm),
         line(exchange("x")),
         b'{"a": 1}',

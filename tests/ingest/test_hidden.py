@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -170,3 +171,70 @@ def test_a_refusal_in_a_stream_that_was_cut_off_is_the_refusal() -> None:
     [item] = read({"request": {"model": "m", "input": "Hi"}, "events": events})
     assert isinstance(item, Received), item.reason
     assert (item.exchange.answer.declined, item.exchange.answer.text) == ("I can't.", "")
+
+
+def test_a_stream_that_was_cut_off_keeps_the_items_that_were_whole() -> None:
+    call = {"type": "function_call", "id": "fc", "name": "track", "arguments": "{}", "call_id": "c"}
+    message = {"type": "message", "id": "m1", "content": [{"type": "output_text", "text": "One."}]}
+    events = [
+        {"type": "response.output_text.delta", "item_id": "m1", "delta": "One."},
+        {"type": "response.output_item.done", "item": message},
+        {"type": "response.output_item.done", "item": call},
+        {"type": "response.output_text.delta", "item_id": "m2", "delta": "Tw"},
+    ]
+    [item] = read({"request": {"model": "m", "input": "Hi"}, "events": events})
+    assert isinstance(item, Received), item.reason
+    assert (item.exchange.answer.text, len(item.exchange.answer.calls)) == ("One.\nTw", 1)
+
+
+def test_pieces_of_a_stream_may_be_lines_of_text_and_one_that_is_none_is_no_shorter_answer() -> None:
+    pair = {"request": {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}}
+    chunks = [{"choices": [{"delta": {"content": piece}}]} for piece in ("It ", "left.")]
+    lines = [": ping", "", *(f"data: {json.dumps(one)}" for one in chunks), "data: [DONE]"]
+    for sent in (lines, [json.dumps(one) for one in chunks], [*chunks, "[DONE]"]):
+        [item] = read({**pair, "chunks": sent})
+        assert isinstance(item, Received), item.reason
+        assert item.exchange.answer.text == "It left."
+    assert "response[1]: must be an object" in reason({**pair, "chunks": [chunks[0], "lost", chunks[1]]})
+    odd = {"choices": [{"delta": {"content": 7}}]}
+    assert "content: must be text" in reason({**pair, "chunks": [chunks[0], odd, chunks[1]]})
+
+
+def test_tokens_of_a_cache_are_tokens_that_were_sent() -> None:
+    used = {"input_tokens": 3, "cache_creation_input_tokens": 200, "cache_read_input_tokens": 1000, "output_tokens": 4}
+    [item] = read(changed(fixture("anthropic"), "response/usage", used))
+    assert isinstance(item, Received), item.reason
+    assert item.exchange.usage is not None
+    assert (item.exchange.usage.input_tokens, item.exchange.usage.output_tokens) == (1203, 4)
+
+
+@pytest.mark.parametrize("operation", ["chat.completions", "text.completions", "chat.streaming_completions"])
+def test_semantic_kernels_names_of_calls_are_calls(operation: str) -> None:
+    [item] = read(changed(SPAN, f"{ATTRIBUTES}/gen_ai.operation.name", operation))
+    assert isinstance(item, Received), item.reason
+    assert read(changed(SPAN, f"{ATTRIBUTES}/gen_ai.operation.name", "invoke_agent")) == []
+
+
+def test_what_a_computer_shows_is_an_image_and_no_text_of_a_tool() -> None:
+    shown = {"type": "computer_screenshot", "image_url": "data:image/png;base64,AAAA"}
+    asked = [{"role": "user", "content": "Hi"}, {"type": "computer_call_output", "call_id": "c", "output": shown}]
+    [item] = read(changed(fixture("openai_responses"), "request/input", asked))
+    assert isinstance(item, Received), item.reason
+    message = item.exchange.messages[-1]
+    assert (message.role, message.text, message.not_monitored) == ("tool", "", {"image"})
+
+
+def test_traces_in_a_cloud_event_are_read() -> None:
+    body = base64.b64encode(fixture("otlp_semconv_proto")).decode()
+    event = {"specversion": "1.0", "id": "e", "source": "s", "type": "t", "data_base64": body}
+    [item] = read(event)
+    assert isinstance(item, Received), item.reason
+    assert item.format == "otlp"
+
+
+def test_a_prompt_of_the_older_completions_may_be_a_list_of_one() -> None:
+    pair = {"request": {"model": "m", "prompt": ["Hi"]}, "response": {"choices": [{"text": "Yes."}]}}
+    [item] = read(pair)
+    assert isinstance(item, Received), item.reason
+    assert item.exchange.messages[0].text == "Hi"
+    assert "request.prompt[0]" in reason(changed(pair, "request/prompt", ["Hi", "there"]))

@@ -78,6 +78,46 @@ def test_what_is_no_text_is_flagged_and_never_an_empty_text() -> None:
     assert not_monitored(read()) == ()
 
 
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"type": "file", "mediaType": "image/png", "data": "AAAA"}, "image"),
+        ({"type": "file", "mediaType": "audio/mpeg", "data": "AAAA"}, "audio"),
+        ({"type": "file", "mediaType": "application/pdf", "data": "AAAA"}, "file"),
+        ({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, "image"),
+        ({"inline_data": {"mime_type": "audio/wav", "data": "AAAA"}}, "audio"),
+        ({"image": {"format": "png", "source": {"bytes": "AAAA"}}}, "image"),
+        ({"document": {"format": "pdf", "name": "a", "source": {"bytes": "AAAA"}}}, "file"),
+        ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"}}, "file"),
+        ({"type": "computer_screenshot", "image_url": "data:image/png;base64,AAAA"}, "image"),
+        ({"type": "tool_result", "content": [{"type": "text", "text": "a"}, IMAGE]}, "image"),
+        ({"type": "tool_result", "content": [{"type": "document", "source": {}}]}, "file"),
+    ],
+)
+def test_media_are_told_by_what_the_part_says_in_any_vendors_form(part: Any, kind: str) -> None:
+    for role in ("user", "assistant"):
+        message = read(prompt=[{"role": "user", "content": "Hi"}, {"role": role, "content": [part]}])
+        assert not_monitored(message) == (f"not_monitored:{kind}",)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "redacted_thinking", "data": "AAAA"},
+        {"type": "compaction", "encrypted_content": "AAAA"},
+        {"type": "web_search_tool_result", "tool_use_id": "1", "content": [{"type": "web_search_result", "url": "u"}]},
+        {"type": "code_execution_tool_result", "tool_use_id": "1", "content": {"stdout": "a"}},
+        {"type": "mcp_tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "a"}]},
+        {"type": "mcp_list_tools", "server_label": "s", "tools": []},
+        {"type": "search_result", "source": "u", "title": "t", "content": [{"type": "text", "text": "a"}]},
+    ],
+)
+def test_reasoning_and_what_tools_gave_back_are_no_files(part: dict[str, Any]) -> None:
+    found = read(response={"content": [part, {"type": "text", "text": "Yes."}]})
+    assert not_monitored(found) == ()
+    assert scored_text(found).response == "Yes."
+
+
 def test_documents_and_results_of_tools_are_neither_prompt_nor_answer() -> None:
     text = scored_text(
         read(

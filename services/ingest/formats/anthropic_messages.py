@@ -15,6 +15,7 @@ from services.ingest.formats.protocol import Draft, Format, Json
 _MESSAGES: Final = "log the request's messages with their content"
 _CONTENT: Final = "log the whole message, or all events of its stream"
 _MODEL: Final = "log the request's model"
+_CACHED: Final = ("cache_creation_input_tokens", "cache_read_input_tokens")
 _DELTAS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
 
@@ -23,6 +24,7 @@ def _is_messages(value: Mapping[str, Any]) -> bool:
         return False
     request, first = request_of(value), first_of(response_of(value))
     told = str(first.get("type")) in {"message", "message_start"} or "stop_reason" in first
+    told = told or (first.get("type") == "error" and isinstance(first.get("error"), dict))
     return told or ("system" in request and "messages" in request) or "anthropic_version" in request
 
 
@@ -30,7 +32,7 @@ def joined_stream(events: Sequence[Any]) -> Json:
     """The message that the events of a stream make."""
     whole: Json = {}
     blocks: dict[str, Json] = {}
-    pieces: dict[str, dict[str, list[str]]] = {}
+    pieces: dict[str, dict[str, list[Any]]] = {}
     for event in events:
         if not isinstance(event, dict):
             continue
@@ -57,16 +59,21 @@ def _merged(before: Any, after: Any) -> Json:
     return {name: item for one in told for name, item in one.items() if item is not None}
 
 
-def _grow(block: Json, pieces: dict[str, list[str]], delta: Mapping[str, Any]) -> None:
+def _grow(block: Json, pieces: dict[str, list[Any]], delta: Mapping[str, Any]) -> None:
     name = _DELTAS.get(str(delta.get("type")))
     piece = None if name is None else delta.get(name)
-    if name is not None and isinstance(piece, str):
+    if name is not None and piece is not None:
         before = block.get(name)
         pieces.setdefault(name, [before] if isinstance(before, str) else []).append(piece)
 
 
-def _closed(block: Json, pieces: Mapping[str, list[str]]) -> Json:
-    """A block with its pieces joined; a call of a tool has its arguments as one text until it is whole."""
+def _closed(block: Json, pieces: Mapping[str, list[Any]]) -> Any:
+    """A block with its pieces joined; a call of a tool has its arguments as one text until it is whole.
+
+    One of which a piece is no text is no block, and is refused as such.
+    """
+    if not all(isinstance(piece, str) for several in pieces.values() for piece in several):
+        return list(pieces.values())
     block |= {name: "".join(several) for name, several in pieces.items()}
     text = block.pop("partial_json", None)
     if isinstance(text, str) and text:
@@ -99,9 +106,13 @@ def read_messages(request: Fields, response: Fields, draft: Draft) -> None:
         reason = response.text("stop_reason")
         fields["response"] = {"content": content, **({"finish_reason": reason} if reason else {})}
     usage = response.object("usage")
-    fields["usage"] = without_nothing(
-        {"input_tokens": usage.whole("input_tokens"), "output_tokens": usage.whole("output_tokens")}
-    )
+    fields["usage"] = without_nothing({"input_tokens": _sent(usage), "output_tokens": usage.whole("output_tokens")})
+
+
+def _sent(usage: Fields) -> int | None:
+    """All tokens that were sent: what was read from a cache or written to one is told beside the others."""
+    told = [usage.whole(name) for name in ("input_tokens", *_CACHED)]
+    return None if told[0] is None else sum(one for one in told if one is not None)
 
 
 ANTHROPIC: Final = Format(

@@ -16,7 +16,8 @@ from services.ingest.formats.messages import answer_of, any_answer, chat_message
 from services.ingest.formats.protocol import Draft, Json
 from services.ingest.formats.spans import Convention, TraceSpan, failure, indexed, json_attribute, with_failure
 
-_OPERATIONS: Final = frozenset({"chat", "text_completion", "completion", "generate_content", "responses"})
+_OPERATIONS: Final = ("chat", "text_completion", "text.", "completion", "generate_content", "responses")
+"""How the names of calls that answer with text begin: Semantic Kernel has `chat.completions` and more of its kind."""
 _CONTENT: Final = (
     "switch content capture on: OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=span_only (true in older ones), "
     "for OpenLLMetry TRACELOOP_TRACE_CONTENT=true"
@@ -43,7 +44,7 @@ def _is_call(span: TraceSpan) -> bool:
     about = span.attributes
     operation, kind = about.get("gen_ai.operation.name"), about.get("llm.request.type")
     if isinstance(operation, str):
-        return operation in _OPERATIONS
+        return operation.startswith(_OPERATIONS)
     if isinstance(kind, str):
         return kind in {"chat", "completion"}
     return "traceloop.span.kind" not in about and ("gen_ai.request.model" in about or "gen_ai.response.model" in about)

@@ -1,4 +1,4 @@
-"""LiteLLM's StandardLoggingPayload, as its callbacks and its proxy log each call."""
+"""LiteLLM's StandardLoggingPayload, as its callbacks and its proxy log each call, and rows of its spend logs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from services.ingest.formats.fields import Fields, host_of, milliseconds, withou
 from services.ingest.formats.messages import any_answer, any_prompt, is_marker
 from services.ingest.formats.openai_responses import read_responses
 from services.ingest.formats.protocol import Draft, Format, Json
+from services.ingest.formats.spend_logs import KEPT, PRODUCT, as_payload, is_spend_log
 
 _WRAPPED: Final = "standard_logging_object"
 _CALLS: Final = frozenset(
@@ -26,6 +27,8 @@ _SILENT: Final = frozenset(
 )
 """Calls that answer nobody: all else that is unknown is refused, since it may be a kind of answer that is new."""
 _REDACTED: Final = "redacted-by-litellm"
+_MASKED: Final = "REDACTED_BY_LITELM"
+"""What stands in the place of texts, and in spend logs of all that might be a credential, fingerprints among them."""
 _KEPT: Final = "set turn_off_message_logging to false, so that LiteLLM logs the texts"
 _OUTCOMES: Final = {
     "success": "pass",
@@ -42,9 +45,11 @@ def _recognises(value: Mapping[str, Any]) -> bool:
 
 
 def _read(value: Json) -> list[Draft]:
-    draft = Draft({})
-    whole = Fields(value, draft.faults)
+    stored = is_spend_log(value)
+    draft = Draft({}, product=PRODUCT if stored else None)
+    whole = Fields(as_payload(value) if stored else value, draft.faults)
     call = whole.object(_WRAPPED) if _WRAPPED in value else whole
+    kept = KEPT if stored else _KEPT
     kind = call.text("call_type", needed="send the payload as LiteLLM makes it")
     kinds = set() if kind is None else {kind.lower(), kind.lower().removeprefix("a")}
     if kinds & _SILENT:
@@ -61,8 +66,8 @@ def _read(value: Json) -> list[Draft]:
             "conversation": more.text("session_id") or metadata.text("session_id") or call.text("session_id"),
             "user": call.text("end_user") or metadata.text("user_api_key_end_user_id"),
             "model": _model(call),
-            "prompt": _prompt(call),
-            "response": _response(call, kind or ""),
+            "prompt": _prompt(call, kept),
+            "response": _response(call, kind or "", kept),
             "usage": without_nothing(
                 {"input_tokens": call.whole("prompt_tokens"), "output_tokens": call.whole("completion_tokens")}
             ),
@@ -89,28 +94,29 @@ def _model(call: Fields) -> Json:
     requested = call.text("model_group") or named
     if requested is None:
         call.fault("model", "missing; send the payload as LiteLLM makes it")
-    fingerprint = call.value.get("response")
+    response = call.value.get("response")
+    fingerprint = response.get("system_fingerprint") if isinstance(response, dict) else None
     return without_nothing(
         {
             "provider": call.text("custom_llm_provider"),
             "requested": requested,
             "served": served or (None if call.value.get("status") == "failure" else named),
-            "fingerprint": fingerprint.get("system_fingerprint") if isinstance(fingerprint, dict) else None,
+            "fingerprint": None if fingerprint == _MASKED else fingerprint,
             "endpoint": host_of(call.text("api_base")),
             "guardrails_sha256": None if call.value.get("status") == "failure" else _guarded_by(call),
         }
     )
 
 
-def _prompt(call: Fields) -> list[Json]:
+def _prompt(call: Fields, kept: str) -> list[Json]:
     sent = call.value.get("messages")
-    found = any_prompt(sent, call, "messages", _KEPT)
-    if any(is_marker(one.get("content"), _REDACTED) for one in found):
-        call.fault("messages", f"redacted; {_KEPT}")
+    found = any_prompt(sent, call, "messages", kept)
+    if any(_is_hidden(one.get("content")) for one in found):
+        call.fault("messages", f"redacted; {kept}")
     return found
 
 
-def _response(call: Fields, kind: str) -> Json:
+def _response(call: Fields, kind: str, kept: str) -> Json:
     sent = call.value.get("response")
     if call.value.get("status") == "failure":
         told = call.object("error_information")
@@ -119,12 +125,16 @@ def _response(call: Fields, kind: str) -> Json:
         )
         return {"content": None, "error": error or {"type": "failure"}}
     if sent is None or sent in ("", {}, []):
-        call.fault("response", f"missing; {_KEPT}")
+        call.fault("response", f"missing; {kept}")
         return {}
     found = _answer(call, sent, kind)
-    if is_marker(found.get("content"), _REDACTED):
-        call.fault("response", f"redacted; {_KEPT}")
+    if _is_hidden(found.get("content")):
+        call.fault("response", f"redacted; {kept}")
     return found
+
+
+def _is_hidden(content: Any) -> bool:
+    return any(is_marker(content, marker) for marker in (_REDACTED, _MASKED))
 
 
 def _answer(call: Fields, sent: Any, kind: str) -> Json:

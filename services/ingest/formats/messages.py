@@ -14,6 +14,8 @@ _RESULTS: Final = frozenset(
 )
 _APIS: Final = frozenset({"choices", "candidates", "output"})
 _TEXTS: Final = frozenset({"text", "input_text", "output_text"})
+_SYSTEMS: Final = ("system", "instructions", "system_instruction", "systemInstruction")
+"""Of a request: where Anthropic, the Responses API and Gemini have what stands before the messages."""
 
 
 def chat_messages(sent: Any, at: Fields, name: str, remedy: str) -> list[Json]:
@@ -124,9 +126,12 @@ def any_prompt(sent: Any, at: Fields, name: str, remedy: str) -> list[Json]:
     value = parsed_or_text(sent)
     if isinstance(value, dict):
         inner = next((value[key] for key in ("messages", "input", "prompt", "contents") if value.get(key)), None)
-        system = value.get("system") if isinstance(value.get("system"), str) else None
-        messages = any_prompt(inner if inner is not None else as_text(value), at, name, remedy)
-        return [{"role": "system", "content": system}, *messages] if system else messages
+        system = next((value[key] for key in _SYSTEMS if value.get(key)), None)
+        if isinstance(system, dict):
+            system = system.get("parts", system)
+        messages = any_prompt(inner if inner is not None else as_text(value) if value else None, at, name, remedy)
+        told = content_of(system, at, f"{name}.system") if system else None
+        return [{"role": "system", "content": told}, *messages] if told else messages
     if isinstance(value, list) and not any(isinstance(one, dict) and "role" in one for one in value) and value:
         value = as_text(value)
     if isinstance(value, (bool, int, float)):

@@ -74,6 +74,8 @@ def joined(pieces: list[Any]) -> Any:
         return {name: joined(items) for name, items in fields.items()}
     if told and all(isinstance(one, (list, str)) for one in told):
         return [part for one in told for part in (one if isinstance(one, list) else [one])]
+    if any(isinstance(one, str) for one in told):
+        return told  # which is no text, and is refused as such: the last alone would be another answer
     return told[-1] if told else None
 
 
@@ -86,6 +88,8 @@ def read_chat(request: Fields, response: Fields, draft: Draft) -> None:
         "fingerprint": response.text("system_fingerprint"),
     }
     name, sent = request.find("messages", "prompt")
+    if name == "prompt" and isinstance(sent, list) and len(sent) == 1 and isinstance(sent[0], str):
+        [sent] = sent  # the older completions take several at a time
     fields["prompt"] = chat_messages(sent, request, name, _MESSAGES)
     fields["tools"] = request.list("tools", "functions")
     choices = response.list("choices")

@@ -32,13 +32,21 @@ def joined_events(events: Sequence[Any]) -> Json:
             found: Json = one["response"]
             return found
     begun: Json = next((one["response"] for one in known if isinstance(one.get("response"), dict)), {})
-    text, refusal = _deltas(known, "response.output_text.delta"), _deltas(known, "response.refusal.delta")
+    whole = [one["item"] for one in known if _is_done(one)]
+    ended = {str(item.get("id")) for item in whole}
+    rest = [one for one in known if str(one.get("item_id", "")) not in ended]
+    text, refusal = _deltas(rest, "response.output_text.delta"), _deltas(rest, "response.refusal.delta")
     broke = next((one for one in known if one.get("type") == "error"), None)
     declined = [{"type": "refusal", "refusal": refusal}] if refusal else []
-    said = [{"type": "output_text", "text": text}] if text or not (refusal or broke) else []
-    output = [{"type": "message", "content": [*said, *declined]}] if said or declined else []
+    said = [{"type": "output_text", "text": text}] if text or not (refusal or broke or whole) else []
+    output = [*whole, *([{"type": "message", "content": [*said, *declined]}] if said or declined else [])]
     error = {} if broke is None else {"error": {name: item for name, item in broke.items() if name != "type"}}
     return {**begun, "status": "incomplete", "output": output, **error}
+
+
+def _is_done(event: Json) -> bool:
+    """Whether an event holds an item of the output that is whole: a message, a call of a tool."""
+    return event.get("type") == "response.output_item.done" and isinstance(event.get("item"), dict)
 
 
 def _deltas(events: Sequence[Json], kind: str) -> str:
@@ -76,6 +84,8 @@ def _as_message(item: Any) -> Any:
     kind = str(item.get("type"))
     if kind.endswith("_output"):
         output = item.get("output")
+        if isinstance(output, dict) and "type" in output:  # what a computer shows
+            output = [output]
         return {"role": "tool", "content": output if isinstance(output, list) else as_text(output)}
     if kind == "None":
         return item

@@ -14,12 +14,13 @@ from typing import Any, Final
 from services.ingest.formats.ai_sdk import AI_SDK
 from services.ingest.formats.fields import host_of, milliseconds, moment_of_nanoseconds, without_nothing
 from services.ingest.formats.gen_ai import GEN_AI
+from services.ingest.formats.langfuse_spans import LANGFUSE_SPANS
 from services.ingest.formats.openinference import OPENINFERENCE
 from services.ingest.formats.otlp_json import logs_of, spans_of
 from services.ingest.formats.protocol import Draft, Format, Json
 from services.ingest.formats.spans import LogEvent, TraceSpan, span_of, with_events
 
-CONVENTIONS: Final = (OPENINFERENCE, AI_SDK, GEN_AI)
+CONVENTIONS: Final = (LANGFUSE_SPANS, OPENINFERENCE, AI_SDK, GEN_AI)
 """In this order: a span may follow several, and the first that knows it says most."""
 _FORMS: Final = frozenset({"resourceSpans", "resource_spans", "resourceLogs", "resource_logs"})
 _MODEL: Final = "gen_ai.request.model: missing"

@@ -158,8 +158,10 @@ def attributes_of(sent: Any, faults: list[str]) -> Json:
         faults.append("attributes: must be a list of {key, value}, as OTLP JSON has them")
         return found
     for one in sent:
-        if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("value", {}), dict):
-            found[one["key"]] = _plain(one.get("value") or {}, 0)
+        key = one.get("key") if isinstance(one, dict) else None
+        value = one.get("value", _NOTHING) if isinstance(key, str) else None
+        if isinstance(key, str) and isinstance(value, dict):
+            found[key] = value["stringValue"] if len(value) == 1 and "stringValue" in value else _plain(value, 0)
         else:
             faults.append("attributes: each must be {key, value: {stringValue: ...}}, as OTLP JSON has them")
             if isinstance(one, dict) and isinstance(one.get("key"), str):
@@ -167,6 +169,7 @@ def attributes_of(sent: Any, faults: list[str]) -> Json:
     return found
 
 
+_NOTHING: Final[Json] = {}
 _PLAIN: Final = frozenset({"stringValue", "string_value", "boolValue", "bool_value", "doubleValue", "double_value"})
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, Final
 
 from services.ingest.errors import FormatError
 from services.ingest.formats.gen_ai import EVENTS
 from services.ingest.formats.otlp import calls_of, drafts_of_events, exchange_of
-from services.ingest.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT, WireError, fields, nested, text
+from services.ingest.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT, WireError, field, fields, nested, text
 from services.ingest.formats.protocol import Draft, Json
 from services.ingest.formats.spans import LogEvent, TraceSpan
 
 _DEEPEST: Final = 32
 _ERROR: Final = 2
+MOST_RECORDS: Final = 100_000
+"""Spans, log records and what holds them, of one message: each may be two bytes on the wire, and hundreds in memory."""
 _BROKEN: Final = "ends or breaks in the middle of a field; send it as the exporter makes it, whole"
 MESSAGE: Final = "OpenTelemetry traces or logs (protobuf)"
 
@@ -30,7 +33,7 @@ def looks_like_otlp(raw: bytes) -> bool:
     if raw[:1] != b"\x0a":
         return False
     try:
-        found = list(_top(raw))
+        found = list(islice(_top(raw), MOST_RECORDS + 1))
         return all(
             number in {1, 2, 3} and wire == BYTES
             for start, end in found[:3]
@@ -47,10 +50,29 @@ def read_otlp(raw: bytes) -> Iterator[Draft]:
         FormatError: if the bytes are neither.
     """
     try:
-        found = list(_top(raw))
+        found = list(islice(_top(raw), MOST_RECORDS + 1))
+        if len(found) > MOST_RECORDS or _holds_too_many(raw, found):
+            raise FormatError(f"{MESSAGE}: more than {MOST_RECORDS:,} spans or log records; send fewer a message")
     except WireError:
         raise FormatError(f"{MESSAGE}: {_BROKEN}") from None
     return _of_logs(raw, found) if _are_logs(raw, found) else _of_traces(raw, found)
+
+
+def _holds_too_many(raw: bytes, found: Sequence[tuple[int, int]]) -> bool:
+    """Whether there are more records than may be, counted where they lie. Each takes two bytes at the least."""
+    if len(raw) <= 2 * MOST_RECORDS:
+        return False
+    left = MOST_RECORDS - len(found)
+    for start, end in found:
+        try:
+            for number, wire, a, b in fields(raw, start, end):
+                inner = fields(raw, a, b) if (number, wire) == (2, BYTES) else iter(())
+                left -= 1 + sum(1 for _ in islice(inner, left + 1))
+                if left < 0:
+                    return True
+        except WireError:  # which costs what is broken alone, and is said where it is read
+            continue
+    return False
 
 
 def _top(raw: bytes) -> Iterator[tuple[int, int]]:
@@ -128,7 +150,7 @@ class _Scope:
 def _scopes(raw: bytes, start: int, end: int) -> Iterator[_Scope]:
     parts = list(fields(raw, start, end))
     resource = next((raw[a:b] for number, wire, a, b in parts if number == 1 and wire == BYTES), b"")
-    about = _attributes(resource, 0, len(resource), 1)
+    about = _known_resource(resource) if len(resource) <= _SMALL else _attributes(resource, 0, len(resource), 1)
     for number, wire, a, b in parts:
         if number == 2 and wire == BYTES:
             inner = list(fields(raw, a, b))
@@ -136,6 +158,15 @@ def _scopes(raw: bytes, start: int, end: int) -> Iterator[_Scope]:
             name = next((text(scope, c, d) for n, w, c, d in fields(scope, 0, len(scope)) if n == 1 and w == BYTES), "")
             records = [(c, d) for n, w, c, d in inner if n == 2 and w == BYTES]
             yield _Scope(resource, scope, about, name, records)
+
+
+_SMALL: Final = 4096
+
+
+@lru_cache(maxsize=64)
+def _known_resource(resource: bytes) -> Json:
+    """The attributes of a resource, which a sender repeats in each record; nobody writes to them."""
+    return _attributes(resource, 0, len(resource), 1)
 
 
 def _of_scope(raw: bytes, scope: _Scope) -> Iterator[Draft]:
@@ -202,22 +233,24 @@ def _span(raw: bytes, start: int, end: int, scope: _Scope, piece: Callable[[], b
     attributes: Json = {}
     events: list[tuple[str, Json]] = []
     status = None
-    for number, wire, a, b in fields(raw, start, end):
+    at = start
+    while at < end:
+        number, wire, a, at = field(raw, at, end)
         if wire == BYTES:
             if number == 9:
-                _pair(raw, a, b, attributes, 0)
+                _pair(raw, a, at, attributes, 0)
             elif number in _ID_BYTES:
-                ids[number] = _id(raw[a:b], _ID_BYTES[number])
+                ids[number] = _id(raw[a:at], _ID_BYTES[number])
             elif number == 5:
-                name = text(raw, a, b)
+                name = text(raw, a, at)
             elif number == 11:
-                events.append(_event(raw, a, b))
+                events.append(_event(raw, a, at))
             elif number == 15:
-                status, code = _status(raw, a, b)
+                status, code = _status(raw, a, at)
         elif wire == FIXED64 and number == 7:
-            begin = int.from_bytes(raw[a:b], "little")
+            begin = int.from_bytes(raw[a:at], "little")
         elif wire == FIXED64 and number == 8:
-            finish = int.from_bytes(raw[a:b], "little")
+            finish = int.from_bytes(raw[a:at], "little")
     failed = code == _ERROR
     return TraceSpan(
         trace_id=ids[1],
@@ -269,6 +302,10 @@ def _pair(raw: bytes, start: int, end: int, into: Json, depth: int) -> None:
     """A key and its value. Nearly all are a short key and a value behind it: those are read where they lie."""
     if start + 2 < end and raw[start] == _KEY and raw[start + 1] < _LONG:
         at = start + 2 + raw[start + 1]
+        if at + 3 < end and _is_short_text(raw, at, end):
+            key = raw[start + 2 : at].decode("utf-8", "surrogateescape")
+            into[key] = raw[at + 4 : end].decode("utf-8", "surrogateescape")
+            return
         if at + 2 < end and raw[at] == _VALUE and (begin := _to_the_end(raw, at + 1, end)):
             into[raw[start + 2 : at].decode("utf-8", "surrogateescape")] = _value(raw, begin, end, depth)
             return
@@ -285,6 +322,12 @@ _KEY: Final = 1 << 3 | BYTES
 _VALUE: Final = 2 << 3 | BYTES
 _LONG: Final = 128
 """A length of one byte is below it."""
+
+
+def _is_short_text(raw: bytes, at: int, end: int) -> bool:
+    """Whether a value goes to the end and is a text alone, both with lengths of one byte."""
+    short = raw[at] == _VALUE and raw[at + 2] == _KEY and end < at + _LONG
+    return short and at + 4 + raw[at + 3] == end and raw[at + 1] == raw[at + 3] + 2
 
 
 def _to_the_end(raw: bytes, at: int, end: int) -> int:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from services.ingest import json_text
 from services.ingest.errors import FormatError
-from services.ingest.formats.fields import Fields, host_of, without_nothing
+from services.ingest.formats.fields import Fields, host_of, moment_of, parsed_or_text, without_nothing
 from services.ingest.formats.protocol import Draft, Json
 
 REQUESTS: Final = ("request", "request_body", "kwargs")
 RESPONSES: Final = ("response", "response_body", "chunks", "events")
+_INPUT, _OUTPUT = "input", "output"
+_ASKED: Final = frozenset({"messages", "input", "input_messages", "prompt"})
 _LINE_END: Final = re.compile("\r\n|\n|\r")
-_OWN: Final = ("id", "ts", "route", "conversation", "user", "tags", "guardrails", "documents", "extra")
+_OWN: Final = ("id", "route", "conversation", "user", "tags", "guardrails", "documents", "extra")
 _ENDPOINTS: Final = ("endpoint", "base_url", "url", "api_base")
 _PROVIDERS: Final[Mapping[str, str]] = {
     "api.openai.com": "openai",
@@ -25,27 +29,63 @@ _PROVIDERS: Final[Mapping[str, str]] = {
 
 
 def is_pair(value: Mapping[str, Any]) -> bool:
-    """Whether an object holds a request, and a response or its chunks."""
-    return any(isinstance(value.get(name), dict) for name in REQUESTS) and not value.keys().isdisjoint(
-        (*RESPONSES, "error")
-    )
+    """Whether an object holds a request, and a response or its chunks; or is a response that holds what was asked."""
+    if is_stored(value):
+        return True
+    if value.keys().isdisjoint((*RESPONSES, _OUTPUT, "error")):
+        return False
+    return any(_is_object(value.get(name)) for name in REQUESTS) or _is_request(value.get(_INPUT))
+
+
+def is_stored(value: Mapping[str, Any]) -> bool:
+    """Whether an object is a response as OpenAI stores it, with its messages or input beside the answer."""
+    return value.get("object") in {"chat.completion", "response"} and not value.keys().isdisjoint(_ASKED)
+
+
+def _is_object(sent: Any) -> bool:
+    return isinstance(sent, dict) or (isinstance(sent, str) and sent.lstrip()[:1] == "{")
+
+
+def _is_request(sent: Any) -> bool:
+    """Whether what is called `input` is a whole request: all kinds of logs have a field of that name."""
+    return isinstance(sent, dict) and "model" in sent and not sent.keys().isdisjoint(_ASKED)
 
 
 def request_of(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The request of a pair; in the form of the Batch API it is the body of one."""
-    found: Json = next((value[name] for name in REQUESTS if isinstance(value.get(name), dict)), {})
-    body = found.get("body")
+    """The request of a pair; in the form of the Batch API it is the body of one, in logs often a text of JSON."""
+    if is_stored(value):
+        return {**value, "messages": value.get("messages", value.get("input_messages"))}
+    named = next((value[name] for name in REQUESTS if _is_object(value.get(name))), value.get(_INPUT))
+    found = parsed_or_text(named)
+    if not isinstance(found, dict):
+        return {}
+    body = parsed_or_text(found.get("body"))
     return body if isinstance(body, dict) and "model" not in found else found
 
 
 def response_of(value: Mapping[str, Any]) -> Any:
     """The response of a pair: an object, or the list of its chunks; a stream as text becomes the list."""
-    found = next((value[name] for name in RESPONSES if value.get(name) is not None), None)
-    if isinstance(found, dict) and isinstance(found.get("body"), dict) and "status_code" in found:
-        return found["body"]
+    if is_stored(value):
+        return value
+    found = next((value[name] for name in (*RESPONSES, _OUTPUT) if value.get(name) is not None), None)
+    if isinstance(found, dict) and "status_code" in found and _is_object(found.get("body")):
+        found = found["body"]
     if isinstance(found, str) and found.lstrip().startswith(("data:", "event:")):
         return _streamed(found)
-    return found
+    if isinstance(found, list) and any(isinstance(one, str) for one in found):
+        return _events(found)
+    return parsed_or_text(found)
+
+
+def _events(lines: Sequence[Any]) -> list[Any]:
+    """Pieces of a stream that were logged as they came, as lines of text; what is none stays as it is."""
+    found = [one.strip().removeprefix("data:").strip() if isinstance(one, str) else one for one in lines]
+    return [parsed_or_text(one) for one in found if not _is_heading(one)]
+
+
+def _is_heading(line: Any) -> bool:
+    """Whether a line of a stream of server-sent events holds nothing of the answer."""
+    return isinstance(line, str) and (line in {"", "[DONE]"} or line.startswith(("event:", "id:", "retry:", ":")))
 
 
 def _streamed(text: str) -> list[Any] | str:
@@ -81,6 +121,7 @@ def pair_reader(
         around = Fields(value, draft.faults)
         sent = response_of(value)
         answer = (join(sent) if sent else None) if isinstance(sent, list) else sent
+        odd = (i for i, one in enumerate(sent) if not isinstance(one, dict)) if isinstance(sent, list) else iter(())
         if _is_embedding(answer):
             return []
         request = Fields(request_of(value), draft.faults, "request")
@@ -93,12 +134,23 @@ def pair_reader(
             draft.fields["response"] = {**told, "error": error}
         else:
             read(request, Fields(answer, draft.faults, "response"), draft)
+            draft.faults += [f"response[{i}]: must be an object, as each piece of a stream is" for i in islice(odd, 1)]
             if answer is None:
                 around.fault("response", "missing; log the response beside the request, or its error")
         _around(around, request, draft)
+        draft.made = _made(answer)
         return [draft]
 
     return read_pair
+
+
+def _made(answer: Any) -> datetime | None:
+    """When the vendor made a response, as it says itself; it is no fault if it does not."""
+    told = answer.get("created", answer.get("created_at")) if isinstance(answer, dict) else None
+    try:
+        return moment_of(told) if told else None
+    except ValueError:
+        return None
 
 
 def _delivered(answer: Any) -> Json:
@@ -122,6 +174,7 @@ def _around(around: Fields, request: Fields, draft: Draft) -> None:
     """What the application says beside the pair: route, time, who asked, how long it took, where it was sent."""
     fields, value = draft.fields, around.value
     fields.update({name: value[name] for name in _OWN if value.get(name) is not None})
+    fields["ts"] = around.moment("ts", "timestamp")
     fields.setdefault("user", request.text("safety_identifier", "user"))
     fields["latency_ms"] = around.number("latency_ms")
     seconds = around.number("latency_s", "duration")

@@ -35,6 +35,21 @@ def packed(value: int) -> bytes:
     return bytes((*made, value))
 
 
+def field(raw: bytes, at: int, end: int) -> tuple[int, int, int, int]:
+    """The field at a place before the end, as `fields` gives each: a place within a message, and quick for most.
+
+    Raises:
+        WireError: if it does not end where it should.
+    """
+    tag = raw[at]
+    if tag < 128 and tag & 7 == BYTES and at + 1 < end and raw[at + 1] < 128:
+        stop = at + 2 + raw[at + 1]
+        if stop > end:
+            raise WireError
+        return tag >> 3, BYTES, at + 2, stop
+    return next(fields(raw, at, end))
+
+
 def fields(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """(number, wire type, start, end) of each field; of a varint its value in the place of start.
 

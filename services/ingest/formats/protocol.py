@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -18,6 +19,7 @@ class Draft:
         facts: by which rules of the monitor file match it: name -> value.
         service: what the sender calls itself; a route of last resort.
         product: whose form it is, where the format alone does not say it.
+        made: when the answer was made, where nothing says when it happened: its time in a file.
         piece: makes the record of the call by itself where its record holds others, so that its dead letter can be
             sent again alone.
     """
@@ -27,6 +29,7 @@ class Draft:
     facts: Mapping[str, Any] = field(default_factory=dict)
     service: str | None = None
     product: str | None = None
+    made: datetime | None = None
     piece: Callable[[], bytes] | None = None
 
 

@@ -150,11 +150,13 @@ def indexed(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
     >>> indexed({"a.1.role": "user", "a.0.tool_calls.0.name": "f"}, "a.")
     [{'tool_calls': [{'name': 'f'}]}, {'role': 'user'}]
     """
-    tree: Json = {}
     start = len(prefix)
-    for name, value in attributes.items():
-        if name.startswith(prefix):
-            _plant(tree, name[start:].split(".", _LONGEST_NAME), value)
+    named = [(name[start:], value) for name, value in attributes.items() if name.startswith(prefix)]
+    if not named:
+        return []
+    tree: Json = {}
+    for name, value in named:
+        _plant(tree, name.split(".", _LONGEST_NAME), value)
     found = _listed(tree)
     return found if isinstance(found, list) else []
 
@@ -172,9 +174,9 @@ def _listed(tree: Any) -> Any:
     """With objects whose names are all numbers as lists, in the order of the numbers."""
     if not isinstance(tree, dict):
         return tree
-    if tree and all(name.isascii() and name.isdigit() and len(name) < _LONGEST_NAME for name in tree):
-        return [_listed(tree[name]) for name in sorted(tree, key=int)]
-    return {name: _listed(item) for name, item in tree.items()}
+    if tree and all(name.isdigit() and name.isascii() and len(name) < _LONGEST_NAME for name in tree):
+        return [_listed(tree[name]) for name in (tree if len(tree) == 1 else sorted(tree, key=int))]
+    return {name: _listed(item) if isinstance(item, dict) else item for name, item in tree.items()}
 
 
 def with_failure(answer: Json, error: Json | None) -> Json:
