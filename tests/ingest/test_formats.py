@@ -230,7 +230,7 @@ def nested(depth: int) -> Any:
 
 @pytest.mark.parametrize("decoder", decoders())
 def test_no_broken_record_of_a_decoder_raises(decoder: str) -> None:
-    records, _, _ = run(seconds=20.0, seed=11, most=60, wholes=decoders()[decoder])
+    records, _, _ = run(seconds=20.0, seed=11, most=60, wholes=decoders()[decoder], decoder=decoder)
     assert records == 60
 
 
