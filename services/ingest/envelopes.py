@@ -12,9 +12,14 @@ from services.ingest.errors import FormatError
 from services.ingest.formats.protocol import Json
 
 _FRAME: Final = 5
+_GLUE: Final = 18
 _CONTEXT: Final = ("ce_", "ce-")
 _TEXT_STARTS: Final = frozenset({b"{", b"[", b'"', b" ", b"\n", b"\r", b"\t"})
 FRAMED: Final = "Confluent Schema Registry"
+NO_GLUE: Final = (
+    "AWS Glue Schema Registry: its framing is not read; produce plain JSON, or in Confluent's framing by its JSON "
+    "Schema serializer"
+)
 _LONGEST_ID: Final = 400
 
 
@@ -34,6 +39,11 @@ def is_framed(raw: bytes) -> bool:
     utf16 = raw[1:2] in _TEXT_STARTS and raw[2:3] == b"\0" and raw[3:4] != b"\0"
     utf32 = raw[1:3] == b"\0\0" and raw[3:4] in _TEXT_STARTS and raw[4:7] == b"\0\0\0"
     return not (utf16 or utf32)
+
+
+def is_glue(raw: bytes) -> bool:
+    """Whether a record begins as those of AWS Glue's serializers: its version, and how it is compressed."""
+    return len(raw) > _GLUE and raw[0] == 3 and raw[1] in {0, 5}
 
 
 def unframed(raw: bytes) -> bytes:

@@ -63,6 +63,8 @@ def read_record(raw: bytes, carriage: Carriage, formats: tuple[Format, ...] = FO
     letterhead = _of_headers(carriage)
     if envelopes.is_framed(raw):
         return _framed(raw, letterhead, carriage, formats)
+    if envelopes.is_glue(raw):
+        raise FormatError(envelopes.NO_GLUE)
     return _unframed(raw, letterhead, carriage, formats)
 
 

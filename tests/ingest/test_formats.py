@@ -121,6 +121,9 @@ def test_what_is_wrong_in_confluents_frame_is_told_with_its_name_and_costs_no_ot
     assert first(framed(2**31 - 1, b" " + line(exchange("framed")))).id == "framed"
     for encoding in ("utf-16-be", "utf-32-be"):
         assert "looks like UTF-16 or UTF-32" in reason('{"route": "a"}'.encode(encoding))
+    for compression in (b"\0", b"\5"):
+        glued = b"\3" + compression + b"\1" * 16 + line(exchange("glued"))
+        assert reason(glued).startswith("AWS Glue Schema Registry: its framing is not read; produce plain JSON")
     inner = changed(fixture("openai_chat"), "request/model", GONE)
     assert reason(framed(7, raw_of(inner))).startswith("OpenAI chat completion: request.model: ")
 
@@ -230,7 +233,7 @@ def nested(depth: int) -> Any:
 
 @pytest.mark.parametrize("decoder", decoders())
 def test_no_broken_record_of_a_decoder_raises(decoder: str) -> None:
-    records, _, _ = run(seconds=20.0, seed=11, most=60, wholes=decoders()[decoder])
+    records, _, _ = run(seconds=20.0, seed=11, most=60, wholes=decoders()[decoder], decoder=decoder)
     assert records == 60
 
 
