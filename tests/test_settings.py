@@ -55,6 +55,7 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         "API_KEY": "hidden-5",
         "API_KEY_FILE": "key",
         "PUBLIC_URL": "https://keelwatch.example",
+        "PUBLIC_BOOTSTRAP": "kafka.example:9093",
         "TRUSTED_PROXIES": "10.0.0.7",
         "EMBEDDER": "openvino",
         "CACHE_DIR": "cache",
