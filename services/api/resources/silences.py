@@ -207,8 +207,8 @@ def posting_router(
             raise Problem(404, "there is no such silence; GET /v1/silences lists them")
         silence = found[0].decision
         expires = None if asked.hours is None else writer.clock() + timedelta(hours=asked.hours)
-        what = {"route": silence.route, "incident": silence.incident, "silence": id}
-        said = {"actor": asked.actor, "reason": asked.reason}
+        what: dict[str, Any] = {"route": silence.route, "incident": silence.incident, "silence": id}
+        said: dict[str, Any] = {"actor": asked.actor, "reason": asked.reason}
         draft = DecisionDraft(kind="end_silence", expires=expires, **what, **said)
         return await write_draft(writer, database, watched, draft, who(request))
 
