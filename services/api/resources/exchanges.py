@@ -70,7 +70,10 @@ class ExchangeResults(BaseModel):
 
 
 class ExchangeResultsProblem(ProblemBody, ExchangeResults):
-    """A problem with the result of each exchange."""
+    """A problem with the result of each exchange; without one where the request as a whole was refused."""
+
+    counts: dict[str, int] = Field({}, description="How many results have each status.")
+    results: list[ExchangeResult] = Field([], description="One for each exchange, in the order of the request.")
 
 
 _SENT: Final[dict[int | str, dict[str, Any]]] = {
