@@ -42,7 +42,7 @@ from services.store.tables import (
     EVERYTHING,
     WRITTEN,
     Base,
-    Span,
+    TimeSpan,
     UtcDateTime,
     older_than,
     table,
@@ -212,7 +212,7 @@ class IncidentFilter:
     severities: Sequence[Severity] = ()
     worst_first: bool = False
     within: Sequence[str] = EVERYTHING
-    opened: Span = ANY_TIME
+    opened: TimeSpan = ANY_TIME
 
 
 def page(

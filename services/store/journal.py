@@ -41,7 +41,17 @@ from services.store.dialect import json_text
 from services.store.engine import StoreError
 from services.store.hash_chain import SALT_BYTES, commitment_of, hash_of
 from services.store.routes import RouteRow
-from services.store.tables import ANY_TIME, EVERYTHING, Base, Span, TimeCursor, UtcDateTime, older_than, table, visible
+from services.store.tables import (
+    ANY_TIME,
+    EVERYTHING,
+    Base,
+    TimeCursor,
+    TimeSpan,
+    UtcDateTime,
+    older_than,
+    table,
+    visible,
+)
 
 
 class JournalRow(Base, table=True):
@@ -318,7 +328,7 @@ def changes(
     kinds: Collection[str] | None,
     after: TimeCursor | None,
     most: int,
-    span: Span = ANY_TIME,
+    span: TimeSpan = ANY_TIME,
 ) -> tuple[Change | Decision, ...]:
     """At most so many changes of these kinds within `span`, newest first, after the one with this time and id.
 

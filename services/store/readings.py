@@ -23,7 +23,7 @@ from schemas.base import hash16
 from schemas.reading import Reading
 from services.specs import HELD, LEARNING
 from services.store.dialect import insert_new, upsert
-from services.store.tables import ANY_TIME, Base, Span, UtcDateTime, table
+from services.store.tables import ANY_TIME, Base, TimeSpan, UtcDateTime, table
 
 
 class ReadingRow(Base, table=True):
@@ -63,7 +63,7 @@ class ReadingFilter:
     """Which readings: of one signal, of that time."""
 
     signal: str | None = None
-    span: Span = ANY_TIME
+    span: TimeSpan = ANY_TIME
 
 
 KEPT_READINGS: Final = 200

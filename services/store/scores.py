@@ -31,7 +31,7 @@ from schemas.score import WITHOUT_ANSWER, Scorer
 from services.store.dialect import insert_new
 from services.store.incidents import IncidentRow
 from services.store.samples import SampleRow
-from services.store.tables import ANY_TIME, Base, Span, UtcDateTime, table, today
+from services.store.tables import ANY_TIME, Base, TimeSpan, UtcDateTime, table, today
 
 
 class ScorerRow(Base, table=True):
@@ -218,7 +218,7 @@ class ExchangeFilter:
     identity: str | None = None
     signal: str | None = None
     conversation: str | None = None
-    span: Span = ANY_TIME
+    span: TimeSpan = ANY_TIME
     kept: bool = False
 
 

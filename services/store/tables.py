@@ -100,7 +100,7 @@ def older_than(after: TimeCursor | None, ts: ColumnElement[datetime], id: Column
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """The times in [since, until); None is no bound."""
 
     since: datetime | None = None
@@ -113,7 +113,7 @@ class Span:
         return and_(true(), *begun, *ended)
 
 
-ANY_TIME: Final = Span()
+ANY_TIME: Final = TimeSpan()
 
 
 EVERYTHING = ("*",)

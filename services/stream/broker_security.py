@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from services.errors import InputError
 from services.settings import Settings
-from services.stream.oauth_tokens import EndpointTokens, TokenEndpoint, TokenFile, Tokens
+from services.stream.oauth_tokens import EndpointTokens, OAuthTokens, TokenEndpoint, TokenFile
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
@@ -38,7 +38,7 @@ class Security:
     certificate_file: Path | None = None
     key_file: Path | None = None
     key_password: str = ""
-    tokens: Tokens | None = None
+    tokens: OAuthTokens | None = None
 
     def __repr__(self) -> str:
         return f"Security({self.protocol}, {self.mechanism or 'no SASL'}, {self.username or 'no user'})"
@@ -194,11 +194,11 @@ def _of_tokens(settings: Settings) -> str | None:
     )
 
 
-def _tokens(settings: Settings) -> Tokens:
+def _tokens(settings: Settings) -> OAuthTokens:
     pairs = (one.strip().partition("=") for one in (settings.kafka_token_extensions or "").split(",") if one.strip())
     told = {name: value for name, _, value in pairs}
     if settings.kafka_token_file is not None:
-        return Tokens(TokenFile(settings.kafka_token_file), told)
+        return OAuthTokens(TokenFile(settings.kafka_token_file), told)
     secret = settings.kafka_token_client_secret
     endpoint = TokenEndpoint(
         settings.kafka_token_url or "",
@@ -207,4 +207,4 @@ def _tokens(settings: Settings) -> Tokens:
         settings.kafka_token_scope or "",
         settings.kafka_token_ca_file,
     )
-    return Tokens(EndpointTokens(endpoint), told)
+    return OAuthTokens(EndpointTokens(endpoint), told)

@@ -1,4 +1,4 @@
-"""Tokens of SASL OAUTHBEARER: from a file that somebody else keeps fresh, or from a token endpoint.
+"""OAuthTokens of SASL OAUTHBEARER: from a file that somebody else keeps fresh, or from a token endpoint.
 
 One source serves all clients of a process, on whatever thread their loops run: a token is asked for once and used by
 all until four fifths of its life are over (RFC 6749, section 4.4; RFC 7628).
@@ -84,7 +84,7 @@ class TokenEndpoint:
 
 
 class EndpointTokens:
-    """Tokens by the grant of client credentials; one is kept as long as it is good."""
+    """OAuthTokens by the grant of client credentials; one is kept as long as it is good."""
 
     def __init__(self, endpoint: TokenEndpoint, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing is asked yet. `clock` counts seconds."""
@@ -113,7 +113,7 @@ class EndpointTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens(AbstractTokenProvider):  # type: ignore[misc]
+class OAuthTokens(AbstractTokenProvider):  # type: ignore[misc]
     """What aiokafka and faust ask at each connection.
 
     Attributes:

@@ -10,7 +10,7 @@ import pytest
 from services.settings import Settings
 from services.stream.broker import Broker, options
 from services.stream.broker_security import BrokerError, Security, security_of
-from services.stream.oauth_tokens import Tokens
+from services.stream.oauth_tokens import OAuthTokens
 from tests.support.authorities import authority
 
 TOKENS = {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}
@@ -52,7 +52,7 @@ def test_tokens_go_to_every_client() -> None:
     assert credentials.protocol.value == "SASL_SSL"
     for one in (given.admin, given.producer, given.consumer):
         tokens = one["sasl_oauth_token_provider"]
-        assert isinstance(tokens, Tokens)
+        assert isinstance(tokens, OAuthTokens)
         assert tokens is credentials.oauth_cb
         assert dict(tokens.extensions()) == {"a": "1", "b": "x=2"}
         assert "sasl_plain_username" not in one

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.stream.oauth_tokens import EndpointTokens, NoTokenError, TokenEndpoint, TokenFile, Tokens
+from services.stream.oauth_tokens import EndpointTokens, NoTokenError, OAuthTokens, TokenEndpoint, TokenFile
 from tests.support.authorities import CLIENT, SECRET, Issuer
 from tests.support.brokers import unused_ports
 
@@ -47,7 +47,7 @@ def test_a_token_is_asked_for_once_and_anew_after_four_fifths_of_its_life(issuer
 
 def test_clients_of_one_process_ask_once(issuer: Issuer) -> None:
     with issuer.endpoint() as url:
-        tokens = Tokens(EndpointTokens(endpoint(url)))
+        tokens = OAuthTokens(EndpointTokens(endpoint(url)))
 
         async def many() -> set[str]:
             return set(await asyncio.gather(*(tokens.token() for _ in range(5))))

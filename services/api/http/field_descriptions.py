@@ -56,7 +56,8 @@ def _attributes(text: str, fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _sentence(text: str) -> str:
-    words = text.strip()
+    """As JSON has it: what is None in Python is null there."""
+    words = re.sub(r"\bNone\b", "null", text.strip())
     return words[:1].upper() + words[1:]
 
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 
 from schemas.base import HEX16
 from services.api.http.problems import Problem
-from services.store.tables import Span, TimeCursor
+from services.store.tables import TimeCursor, TimeSpan
 
 PAGE: Final = 50
 MOST: Final = 200
@@ -41,17 +41,17 @@ async def span_of(
     until: Annotated[
         AwareDatetime | None, Query(description="Only before this time.", examples=["2026-11-25T12:00:00Z"])
     ] = None,
-) -> Span:
+) -> TimeSpan:
     """The span of time that a list is asked for.
 
     Raises:
         Problem: 422 names the field.
     """
     check_span(since, until)
-    return Span(since, until)
+    return TimeSpan(since, until)
 
 
-AskedSpan = Annotated[Span, Depends(span_of)]
+AskedSpan = Annotated[TimeSpan, Depends(span_of)]
 
 
 def is_id(text: str) -> bool:

@@ -70,7 +70,33 @@ class ExchangeResults(BaseModel):
 
 
 class ExchangeResultsProblem(ProblemBody, ExchangeResults):
-    """A problem with the result of each exchange."""
+    """A problem with the result of each exchange; without one where the request as a whole was refused."""
+
+    counts: dict[str, int] = Field({}, description="How many results have each status.")
+    results: list[ExchangeResult] = Field([], description="One for each exchange, in the order of the request.")
+
+
+_SENT: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": ExchangeResults, "description": "The broker has acknowledged every one."},
+    207: {
+        "model": ExchangeResults,
+        "description": "The broker has some; look at each result. Retry-After where some are beyond a limit.",
+    },
+    403: {"model": ExchangeResultsProblem, "description": "The key may not send, or not to these routes."},
+    408: {"model": ProblemBody, "description": "The body did not arrive in time."},
+    413: {"model": ProblemBody, "description": "The body is too large."},
+    415: {"model": ProblemBody, "description": "The body is compressed by something else than gzip."},
+    422: {"model": ExchangeResultsProblem, "description": "Nothing was sent: no exchange can be read."},
+    429: {
+        "model": ExchangeResultsProblem,
+        "description": "Too much at one time, or beyond a limit of the key or the routes; send again after "
+        "Retry-After seconds.",
+    },
+    503: {
+        "model": ExchangeResultsProblem,
+        "description": "Nothing was acknowledged; send again after Retry-After seconds.",
+    },
+}
 
 
 def ingest_router(
@@ -85,27 +111,7 @@ def ingest_router(
         operation_id="sendExchanges",
         summary="Send exchanges",
         openapi_extra=_BODY,
-        responses={
-            202: {"model": ExchangeResults, "description": "The broker has acknowledged every one."},
-            207: {
-                "model": ExchangeResults,
-                "description": "The broker has some; look at each result. Retry-After where some are beyond a limit.",
-            },
-            403: {"model": ExchangeResultsProblem, "description": "The key may not send, or not to these routes."},
-            408: {"model": ProblemBody, "description": "The body did not arrive in time."},
-            413: {"model": ProblemBody, "description": "The body is too large."},
-            415: {"model": ProblemBody, "description": "The body is compressed by something else than gzip."},
-            422: {"model": ExchangeResultsProblem, "description": "Nothing was sent: no exchange can be read."},
-            429: {
-                "model": ExchangeResultsProblem,
-                "description": "Too much at one time, or beyond a limit of the key or the routes; send again after "
-                "Retry-After seconds.",
-            },
-            503: {
-                "model": ExchangeResultsProblem,
-                "description": "Nothing was acknowledged; send again after Retry-After seconds.",
-            },
-        },
+        responses=_SENT,
     )
     async def send(request: Request) -> Response:
         """Send one exchange, an array, `{"exchanges": [...]}`, or one object a line (`application/x-ndjson`).

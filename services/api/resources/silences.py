@@ -206,15 +206,10 @@ def posting_router(
         if not found:
             raise Problem(404, "there is no such silence; GET /v1/silences lists them")
         silence = found[0].decision
-        draft = DecisionDraft(
-            kind="end_silence",
-            route=silence.route,
-            incident=silence.incident,
-            silence=id,
-            actor=asked.actor,
-            reason=asked.reason,
-            expires=None if asked.hours is None else writer.clock() + timedelta(hours=asked.hours),
-        )
+        expires = None if asked.hours is None else writer.clock() + timedelta(hours=asked.hours)
+        what: dict[str, Any] = {"route": silence.route, "incident": silence.incident, "silence": id}
+        said: dict[str, Any] = {"actor": asked.actor, "reason": asked.reason}
+        draft = DecisionDraft(kind="end_silence", expires=expires, **what, **said)
         return await write_draft(writer, database, watched, draft, who(request))
 
     return made
