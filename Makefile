@@ -156,7 +156,7 @@ fire-times: $(STAMP) ## 1,000 fire times, two replicas killed at random, clocks 
 suspended: $(STAMP) ## a worker is suspended past its session, under traffic (needs Apache Kafka and PostgreSQL)
 	@$(RUN) -m tests.chaos.suspended $(SUSPENDED_ARGS)
 
-containers: $(STAMP) ## docker-compose.yml on a real engine: built, started, each container killed under traffic, nothing acknowledged lost; minutes
+containers: $(STAMP) ## docker-compose.yml on a container engine: build, start, kill each container under traffic; minutes (KEELWATCH_CONTAINERS=unix://SOCKET)
 	@$(RUN) -m tests.containers.run $(CONTAINERS_ARGS)
 
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
