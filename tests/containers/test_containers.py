@@ -284,7 +284,7 @@ def _environment(service: Mapping[str, Any], places: Mapping[str, str], folder: 
         if name in os.environ:
             given[name] = os.environ[name]
     for name, value in service["environment"].items():
-        given[name] = mounts.get(value, places.get(value, value))
+        given[name] = places.get(value, mounts.get(value, value))
     return given
 
 
