@@ -28,7 +28,7 @@ QUICKSTART_ARGS := --install
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity quickstart check api-clients guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-decode bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long containers fire-times rebalance suspended outages parity quickstart check api-clients guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-decode bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -158,6 +158,9 @@ fire-times: $(STAMP) ## 1,000 fire times, two replicas killed at random, clocks 
 
 suspended: $(STAMP) ## a worker is suspended past its session, under traffic (needs Apache Kafka and PostgreSQL)
 	@$(RUN) -m tests.chaos.suspended $(SUSPENDED_ARGS)
+
+containers: $(STAMP) ## docker-compose.yml on a container engine: build, start, kill each container under traffic; minutes (KEELWATCH_CONTAINERS=unix://SOCKET)
+	@$(RUN) -m tests.containers.run $(CONTAINERS_ARGS)
 
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
 	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)

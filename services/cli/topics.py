@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from schemas.topics import EXCHANGES
 from services import wiring
+from services.cli import resend
 from services.cli.options import BootstrapOption, ConfigOption, DatabaseOption, broker, connected, opened
 from services.cli.output import ERR, OUT, writing
 from services.errors import InputError
@@ -92,31 +93,49 @@ def publish(
     topic: Annotated[str, typer.Option(metavar="T", help="Topic of the exchanges.")] = EXCHANGES.name,
     rate: Annotated[float | None, typer.Option(metavar="N", help="At most so many a second; else no limit.")] = None,
     config: ConfigOption = None,
+    left: Annotated[
+        str | None,
+        typer.Option(
+            "--left",
+            metavar="F",
+            help="File for lines that were not acknowledged; else one beside FILE, if there are any.",
+        ),
+    ] = None,
 ) -> None:
     """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them.
 
-    A line without `ts` counts from when it arrives. One that names no route is keyed by the monitor file's `ingest`.
+    Those that it did not acknowledge, also because of Ctrl-C, are written to a file that can be published again. A line
+    without `ts` counts from when it arrives. One that names no route is keyed by the monitor file's `ingest`.
     """
     rules = wiring.load_monitor(load_settings(), config).ingest
     size_of(file)
     if rate is not None and not rate > 0:
         raise InputError("--rate: must be above 0")
+    resend.check_left(file, left)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bar:
         total = _count(file) if ERR.is_terminal else None
         task = bar.add_task("publishing", total=total)
-        done = connected(
-            send(
-                broker(bootstrap),
-                topic,
-                lines(file),
-                rate,
-                lambda so_far: bar.update(task, completed=so_far.sent),
-                rules,
+        stopped = False
+        done, before = Published(), resend.stamp(file)
+        try:
+            connected(
+                send(
+                    broker(bootstrap),
+                    topic,
+                    lines(file),
+                    rate,
+                    lambda so_far: bar.update(task, completed=so_far.sent),
+                    rules,
+                    done,
+                )
             )
-        )
+        except KeyboardInterrupt:
+            ERR.print(receipts.STOPPED)
+            stopped = True
     _tell(done)
-    if done.failed:
+    if done.failed or stopped:
+        ERR.print(resend.keep(file, before, done.left, left), markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 

@@ -82,6 +82,28 @@ def lines(path: Path, progress: Callable[[int], object] | None = None) -> Iterat
                 progress(size)
 
 
+def copy_lines(path: Path, which: Callable[[int], bool], out: BinaryIO) -> int:
+    """Write the lines of `path` whose numbers are wanted to `out`, each as it stands and whole; returns how many.
+
+    Raises:
+        OSError: if either cannot be read or written.
+    """
+    copied = number = 0
+    with path.open("rb") as file:
+        while piece := file.readline(MAX_BYTES):
+            number += 1
+            wanted = bool(piece.strip()) and which(number)
+            copied += wanted
+            while piece:
+                ended = piece.endswith(b"\n")
+                if wanted:
+                    out.write(piece)
+                piece = b"" if ended else file.readline(MAX_BYTES)
+            if wanted and not ended:  # a file's last line: another may follow it here
+                out.write(b"\n")
+    return copied
+
+
 def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
     """(line number, its first bytes without the line end, its size)."""
     number = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -47,6 +48,12 @@ from services.monitor.yaml_document import Document, read_yaml
 from services.signals.own_secret_forms import OwnForm
 
 MAX_BYTES: Final = 1024 * 1024
+
+_REMEDIES: Final[dict[type[OSError], str]] = {
+    PermissionError: "; let user {user} read it: it holds no secret, so `chmod a+r` will do",
+    IsADirectoryError: "; container engines make a folder where a file that is mounted is missing: remove it, and put "
+    "the file there",
+}
 
 _TAKEN_OVER: Final = tuple(
     field.name
@@ -95,7 +102,8 @@ def _text(path: Path) -> str | MonitorProblem:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        return MonitorProblem("error", str(path), None, "", f"cannot be read: {error.strerror or 'unknown error'}")
+        why = _REMEDIES.get(type(error), "").format(user=os.geteuid())
+        return MonitorProblem("error", str(path), None, "", f"cannot be read: {error.strerror or 'unknown error'}{why}")
     if len(raw) > MAX_BYTES:
         return MonitorProblem("error", str(path), None, "", "larger than 1 MiB; this is no monitor file")
     try:

@@ -32,12 +32,22 @@ class _Routed(msgspec.Struct):
 
 @dataclass(slots=True)
 class Published:
-    """How many records were sent, acknowledged and not; `reasons` says of those why, with how many."""
+    """How many records were sent, acknowledged and not; `reasons` says of those why, with how many.
+
+    `open` has the numbers of the lines that were sent and not acknowledged, `last` that of the last line sent: whoever
+    is interrupted knows from them what to send again.
+    """
 
     sent: int = 0
     acknowledged: int = 0
     failed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    open: set[int] = field(default_factory=set)
+    last: int = 0
+
+    def left(self, number: int) -> bool:
+        """Whether the broker did not say that it has this line."""
+        return number > self.last or number in self.open
 
 
 _route = msgspec.json.Decoder(_Routed).decode
@@ -59,10 +69,12 @@ async def publish(
     rate: float | None,
     progress: Callable[[Published], object],
     rules: tuple[RouteRule, ...] = (),
+    done: Published | None = None,
 ) -> Published:
     """Send every line as it stands, at most `rate` a second; `progress` is told after each piece of them.
 
-    `rules` give a route to what names none, as the score step does: it keys the record.
+    `rules` give a route to what names none, as the score step does: it keys the record. What is given as `done` is kept
+    up to date also when this is interrupted.
 
     Raises:
         Unreachable: if the cluster does not answer at the start.
@@ -75,7 +87,7 @@ async def publish(
         await producer.start()
     except KafkaError as error:
         raise Unreachable(f"{broker.bootstrap}: {error_text(error)}") from None
-    done = Published()
+    done = Published() if done is None else done
     sender = _Sender(producer, topic, done, Carriage({}, rules))
     started = time.monotonic()
     try:
@@ -115,6 +127,8 @@ class _Sender:
             self._landed.clear()
             await self._landed.wait()
         self._done.sent += 1
+        self._done.last = line.position.offset
+        self._done.open.add(line.position.offset)
         self._bytes += len(line.raw)
         task = asyncio.create_task(self._deliver(line))
         self._flying.add(task)
@@ -136,5 +150,6 @@ class _Sender:
             self._done.reasons[reason] = self._done.reasons.get(reason, 0) + 1
         else:
             self._done.acknowledged += 1
+            self._done.open.discard(line.position.offset)
         finally:
             self._bytes -= len(line.raw)

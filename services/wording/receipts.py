@@ -43,6 +43,19 @@ def published(sent: int, acknowledged: int, failed: int) -> str:
     return f"sent {sent:,}, acknowledged {acknowledged:,}, failed {failed:,}"
 
 
+def kept_to_send_again(n: int, file: str, command: str) -> str:
+    """Where the lines are that the broker did not acknowledge."""
+    return (
+        f"{numbers.count(n, 'line')} not acknowledged: written to {file}. `{command}` sends them again; one that is on "
+        "the topic all the same is told by its id, if it has one."
+    )
+
+
+def not_kept(why: str, spans: str) -> str:
+    """Which lines they are, where no file could be made of them."""
+    return f"{why}. Not acknowledged: lines {spans}"
+
+
 def times(n: int, reason: str) -> str:
     """How often something was so."""
     return f"{n:,} x {reason}"

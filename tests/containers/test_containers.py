@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from socket import create_server, gethostname
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -61,7 +62,7 @@ def _services() -> dict[str, Any]:
 
 
 def _ours() -> dict[str, Any]:
-    return {name: service for name, service in _services().items() if "build" in service}
+    return {name: service for name, service in _services().items() if service["image"].startswith("keelwatch:")}
 
 
 @pytest.mark.parametrize("missing", list(GIVEN))
@@ -98,12 +99,100 @@ def test_every_step_runs_once_and_waits_for_what_it_needs() -> None:
         assert ("postgres" in one["depends_on"]) == ("KEELWATCH_DATABASE_URL" in one["environment"])
 
 
-def test_the_api_is_given_its_key_as_a_secret_and_answers_this_machine() -> None:
+def test_the_api_is_given_its_key_as_a_file_and_answers_this_machine() -> None:
     api = _services()["api"]
-    [given] = api["secrets"]
-    assert (given["source"] if isinstance(given, dict) else given) == "api_key"
     assert api["environment"]["KEELWATCH_API_KEY_FILE"] == "/run/secrets/api_key"
-    assert [name for name, one in _services().items() if "secrets" in one] == ["api"]
+    assert dict(map(_mount, api["volumes"]))["/run/secrets/api_key"] == "/somewhere/api-key"
+    mounts = {name: dict(map(_mount, one.get("volumes", ()))) for name, one in _services().items()}
+    assert [name for name, one in mounts.items() if "/run/secrets/api_key" in one] == ["api"]
+
+
+def test_the_image_is_built_once_and_before_all_that_run_it() -> None:
+    [(name, built)] = [(name, one) for name, one in _services().items() if "build" in one]
+    assert {one["image"] for one in _ours().values()} == {built["image"]}
+    assert [one["pull_policy"] for one in _ours().values() if one is not built] == ["never"] * 3  # it is in no registry
+    assert all(name in one["depends_on"] for one in _ours().values() if one is not built)
+
+
+def test_no_start_leaves_a_volume_behind() -> None:
+    """What is mounted has a name, is a file of this machine, or is gone with its container."""
+    ours = frozenset(re.findall(r"^VOLUME (\S+)$", DOCKERFILE.read_text(), re.MULTILINE))
+    declared = {  # by the images; apache/kafka's and postgres's as their Dockerfiles have it
+        "kafka": {"/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"},
+        "postgres": {"/var/lib/postgresql/data"},
+        **dict.fromkeys(_ours(), ours),
+    }
+    assert ours == {"/data"}
+    for name, service in _services().items():
+        mounts = [one if isinstance(one, dict) else _long(one) for one in service["volumes"]]
+        assert declared[name] <= {one["target"] for one in mounts}, name
+        assert [one for one in mounts if one["type"] == "volume" and not one.get("source")] == [], name
+
+
+def test_replicas_of_a_service_have_names_of_their_own(tmp_path: Path) -> None:
+    """They share a data directory, where each claims the id of its container."""
+    for name, service in _ours().items():
+        assert dict(map(_mount, service["volumes"]))["/data"] == "keelwatch"
+        words = [word.replace("$$", "$") for word in service["entrypoint"]]
+        (tmp_path / "keelwatch").write_text('#!/bin/sh\necho "$KEELWATCH_INSTANCE" "$@"\n')
+        (tmp_path / "keelwatch").chmod(0o700)
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        said = subprocess.run([*words, *service["command"]], env=env, capture_output=True, text=True, check=True).stdout
+        assert said.split() == [gethostname(), *service["command"]], name
+
+
+def test_what_is_mounted_stops_everything_where_it_is_missing() -> None:
+    """In the short form an engine makes a folder of root's where a file is missing."""
+    for name, service in _services().items():
+        short = [one for one in service.get("volumes", ()) if isinstance(one, str)]
+        assert [one for one in short if not re.match(r"\w+:", one)] == [], name
+        assert "secrets" not in service, name  # docker-compose 1.29 mounts them in the short form
+
+
+def test_health_is_readiness_and_costs_little() -> None:
+    for name, service in _ours().items():
+        assert name == "topics" or "/readyz" in service["healthcheck"]["test"][-1], name
+    assert "--host" in _services()["postgres"]["healthcheck"]["test"]
+    check = _services()["kafka"]["healthcheck"]["test"][-1]
+    assert check.startswith("exec 3<>/dev/tcp/kafka/9092 && ")
+
+
+def test_a_broker_that_answered_once_is_asked_by_a_connection_alone(tmp_path: Path) -> None:
+    with create_server(("127.0.0.1", 0)) as server:
+        asked = tmp_path / "asked"
+        tool = tmp_path / "tool"
+        tool.write_text(f"#!/bin/sh\necho >> {asked}; [ -e {tmp_path}/up ]\n")
+        tool.chmod(0o700)
+        check = _services()["kafka"]["healthcheck"]["test"][-1]
+        for there, here in (
+            ("kafka/9092", f"127.0.0.1/{server.getsockname()[1]}"),
+            ("/opt/kafka/bin/kafka-broker-api-versions.sh", str(tool)),
+            ("/run/answered", str(tmp_path)),
+        ):
+            assert there in check
+            check = check.replace(there, here)
+
+        def well() -> bool:
+            return subprocess.run(["bash", "-c", check], capture_output=True, check=False).returncode == 0
+
+        assert not well()
+        (tmp_path / "up").touch()
+        assert (well(), well(), well()) == (True, True, True)
+        assert asked.read_text().count("\n") == 2
+    assert not well()
+
+
+def test_logs_have_an_end() -> None:
+    for name, service in _services().items():
+        assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}, name
+
+
+def test_what_the_example_tells_to_make_is_not_committed() -> None:
+    example = (ROOT / "infra" / "docker" / "example.env").read_text()
+    made = {".env", *re.findall(r"> (\S+)$", example, re.MULTILINE)}
+    assert made == {".env", "secrets/api-key"}
+    done = subprocess.run(["git", "check-ignore", *made], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert set(done.stdout.split()) == made
 
 
 def test_probes_of_other_containers_reach_every_service() -> None:
@@ -132,7 +221,7 @@ def test_the_image_is_pinned_small_and_without_rights() -> None:
     ] == []
     targets = re.findall(r"^FROM base AS (\S+)$", text, re.MULTILINE)
     assert targets == ["sentence-transformers", "core"]  # the last one is what is built when none is named
-    assert {service["build"]["target"] for service in _ours().values()} == {"core"}
+    assert _ours()["topics"]["build"]["target"] == "core"
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = {
         word
@@ -195,20 +284,24 @@ def _environment(service: Mapping[str, Any], places: Mapping[str, str], folder: 
         if name in os.environ:
             given[name] = os.environ[name]
     for name, value in service["environment"].items():
-        given[name] = mounts.get(value, places.get(value, value))
+        given[name] = places.get(value, mounts.get(value, value))
     return given
+
+
+def _long(volume: str) -> dict[str, str]:
+    source, _, target = volume.removesuffix(":ro").removesuffix(":rw").rpartition(":")
+    return {"type": "bind" if source.startswith(("/", ".")) else "volume", "source": source, "target": target}
 
 
 def _mount(volume: str | Mapping[str, str]) -> tuple[str, str]:
     """Target and source; older and newer programs write them differently."""
     if isinstance(volume, str):
-        source, _, target = volume.removesuffix(":ro").rpartition(":")
-        return target, source
+        return _long(volume)["target"], _long(volume)["source"]
     return volume["target"], volume.get("source", "")
 
 
 def _healthy(process: subprocess.Popen[bytes], port: str, said: Path) -> bool:
-    """What the image's health check says, on the port of this process."""
+    """What the image's own health check says, on the port of this process."""
     assert process.poll() is None, said.read_text()
     [check] = re.findall(r"^ +CMD (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)
     words = [word.replace(f":{PORT}/", f":{port}/") for word in json.loads(check)]

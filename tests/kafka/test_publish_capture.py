@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +22,8 @@ from services.score.score_lines import parse_line
 from services.stream.producer import Producer
 from tests.support.blocks import block, rows
 from tests.support.kafka import Cluster
+from tests.support.source import ROOT
+from tests.support.streams import until
 
 BROKEN = ('{"route": "r1", ', "[1]", "text", '{"route": 7, "prompt": "p"}', '"\\ud800"')
 ROUTES = 3
@@ -39,9 +46,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def capture(keelwatch, cluster: Cluster, topic: str, out: Path) -> list[str]:
+def capture(keelwatch, cluster: Cluster, topic: str, out: Path, idle: float = 1) -> list[str]:
     where = ("--bootstrap", cluster.bootstrap, "--topic", topic, "--out", out)
-    code, _, said = keelwatch("capture", *where, "--from-beginning", "--until-idle", 1)
+    code, _, said = keelwatch("capture", *where, "--from-beginning", "--until-idle", idle)
     assert code == 0, said
     return out.read_text().splitlines()
 
@@ -138,7 +145,35 @@ def test_what_the_broker_does_not_take_is_counted_and_exits_1(keelwatch, cluster
     file.write_text("\n".join(json.dumps(exchange(i, prompt="x" * (i * 5_000_000))) for i in range(2)) + "\n")
     where = ("--bootstrap", cluster.bootstrap, "--topic", cluster.topic())
     code, said, why = keelwatch("publish", file, *where)
-    assert (code, said, why) == (1, "sent 2, acknowledged 1, failed 1\n", "1 x MessageSizeTooLargeError\n")
+    assert (code, said) == (1, "sent 2, acknowledged 1, failed 1\n")
+    left = tmp_path / "big.left.jsonl"
+    assert why.startswith(f"1 x MessageSizeTooLargeError\n1 line not acknowledged: written to {left}. ")
+    assert left.read_bytes() == file.read_bytes().splitlines(keepends=True)[1]
+
+
+def test_what_is_stopped_leaves_a_file_of_what_is_missing(
+    keelwatch, embedded_broker: Cluster, file: Path, tmp_path: Path
+) -> None:
+    topic = embedded_broker.topic()
+    left = tmp_path / "left.jsonl"
+    where = ("--bootstrap", embedded_broker.bootstrap, "--topic", topic)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "publish", file, *where, "--rate", "2", "--left", left],
+        cwd=ROOT,
+        env={**os.environ, "KEELWATCH_DATA_DIR": str(tmp_path / "other")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: len(capture(keelwatch, embedded_broker, topic, tmp_path / "some", 0.2)) > 3, "some are there")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    sent = [line for line in file.read_text().splitlines() if line]
+    assert said.startswith(f"sent {len(sent) - len(left.read_text().splitlines())}, ")
+    assert keelwatch("publish", left, *where)[0] == 0
+    there = capture(keelwatch, embedded_broker, topic, tmp_path / "all")
+    assert set(re.findall(r'"id": ?"(e\d+)"', "\n".join(there))) == {f"e{i}" for i in range(60)}
+    assert len(there) == len(sent)
 
 
 def test_a_rate_is_kept(keelwatch, cluster: Cluster, file: Path) -> None:

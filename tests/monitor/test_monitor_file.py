@@ -434,7 +434,7 @@ def test_files_that_are_no_monitor_file(tmp_path: Path, content: bytes, words: s
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MonitorError, match="cannot be read: No such file"):
         load(tmp_path / "none.yaml")
-    assert "cannot be read" in check(tmp_path)[0].message
+    assert "cannot be read: Is a directory; container engines make a folder" in check(tmp_path)[0].message
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
