@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -41,14 +42,45 @@ def fill_in(folder: str, names: Sequence[str]) -> str:
     return f"fill in {numbers.listed(names)} in {folder}/.env, which is readable by you alone"
 
 
+def no_text(name: str) -> str:
+    """That an answer holds bytes which are no text."""
+    return f"--{name.replace('_', '-')}: holds bytes that are not UTF-8; type it in a terminal whose locale is UTF-8"
+
+
+def no_environment(path: str) -> str:
+    """That a file cannot be carried over."""
+    return f"{path}: holds NUL bytes, so that its variables cannot be kept; save it as UTF-8, or move it away"
+
+
+def no_key(path: str, form: str) -> str:
+    """That what should hold the first API key holds none."""
+    return f"{path}: holds no API key ({form}); move it away, and a new one is made"
+
+
+def folder_closed(folder: str) -> str:
+    """That others of this machine could read a folder, and cannot any more."""
+    return f"closed {folder} to other users of this machine (mode 700): it holds the API key"
+
+
+def key_opened(path: str) -> str:
+    """That a key that was kept could not have been read in a container."""
+    return f"made {path} readable for the container's user (mode 644); its folder is closed to others"
+
+
+def key_unread(path: str) -> str:
+    """That a key was kept that whoever asked may not read."""
+    return f"kept {path}, which you cannot read: whether it holds an API key is not known"
+
+
 def next_steps(folder: str, compose: bool) -> tuple[str, ...]:
     """How what was written is started."""
-    alone = f"to try it on this machine alone: cd {folder} && set -a && . ./.env && set +a && keelwatch up"
+    there = shlex.quote(folder)
+    alone = f"to try it on this machine alone: cd {there} && set -a && . ./.env && set +a && keelwatch up"
     if not compose:
         return (alone, NO_COMPOSE)
     return (
         alone,
-        f"with Kafka and PostgreSQL in containers: cd {folder} && docker-compose up --build --detach; "
+        f"with Kafka and PostgreSQL in containers: cd {there} && docker-compose up --build --detach; "
         "the first API key is in secrets/api-key",
     )
 
