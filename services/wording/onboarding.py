@@ -95,8 +95,9 @@ WAITS: Final = "waiting"
 SEND: Final = "How to send exchanges"
 NO_EXCHANGE_YET: Final = "No exchange yet"
 KEY_FIRST: Final = (
-    "Each needs an API key of the role ingest in the variable KEELWATCH_API_KEY: "
-    "keelwatch key create --name NAME --role ingest"
+    "Each needs an API key of the role ingest in the variable KEELWATCH_API_KEY. It is made where the API runs, on its "
+    "database: keelwatch key create --name NAME --role ingest; with compose: "
+    "docker-compose exec api keelwatch key create --name NAME --role ingest"
 )
 
 
@@ -119,10 +120,11 @@ def more_waiting(n: int) -> str:
     return f"and {n:,} more"
 
 
-def refused(n: int, reason: str) -> str:
-    """That something came which could not be read, and why: somebody waits for it in vain.
+def refused(n: int, reason: str, when: str | None) -> str:
+    """That something came which could not be read, why, and how long ago the last of it; None: that is not known.
 
-    >>> refused(2, "route: is missing")
-    '2 records arrived and could not be read: route: is missing'
+    >>> refused(2, "route: is missing", "3 minutes ago")
+    '2 records arrived and could not be read, the last one 3 minutes ago: route: is missing'
     """
-    return f"{numbers.count(n, 'record')} arrived and could not be read: {reason}"
+    last = "" if when is None else f", the last one {when}"
+    return f"{numbers.count(n, 'record')} arrived and could not be read{last}: {reason}"
