@@ -28,6 +28,7 @@ from services.cli.new_folder import (
     environment_text,
     monitor_text,
     needed_secrets,
+    own_host,
 )
 from services.cli.output import OUT, OWNER_ONLY, replace_file
 from services.errors import InputError
@@ -129,11 +130,16 @@ def _compose(answers: FolderAnswers) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What was done: files written, places of `.env` still to be filled in, what else whoever asked should know."""
+    """What was done: files written, places of `.env` still to be filled in, what else whoever asked should know.
+
+    Attributes:
+        own_host: of a target on this machine, which containers reach by another name; None for others.
+    """
 
     names: tuple[str, ...]
     wanted: tuple[str, ...]
     remarks: tuple[str, ...]
+    own_host: str | None
 
 
 def _write(folder: Path, answers: FolderAnswers, monitor: str, compose: str | None) -> _Written:
@@ -157,7 +163,7 @@ def _write(folder: Path, answers: FolderAnswers, monitor: str, compose: str | No
     remarks = _write_key(key, kept)
     names = (MONITOR_FILE, ENVIRONMENT_FILE, *(() if compose is None else (COMPOSE_FILE,)))
     wanted = without_value(environment, needed_secrets(answers))
-    return _Written(names if kept else (*names, KEY_FILE), wanted, remarks)
+    return _Written(names if kept else (*names, KEY_FILE), wanted, remarks, own_host(answers.target))
 
 
 def _before(path: Path) -> str | None:
@@ -207,5 +213,5 @@ def _tell(folder: Path, done: _Written) -> None:
     lines = [words.written(str(folder), done.names), *done.remarks]
     if done.wanted:
         lines.append(words.fill_in(str(folder), done.wanted))
-    for line in (*lines, *words.next_steps(str(folder), COMPOSE_FILE in done.names)):
+    for line in (*lines, *words.next_steps(str(folder), COMPOSE_FILE in done.names, done.own_host)):
         OUT.print(line, markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ SLACK_TOKEN: Final = "KEELWATCH_SLACK_TOKEN"  # noqa: S105 -- a variable's name
 _KAFKA_CLUSTER: Final = "KEELWATCH_KAFKA_CLUSTER_ID"
 _POSTGRES_PASSWORD: Final = "KEELWATCH_POSTGRES_PASSWORD"  # noqa: S105 -- a variable's name
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+_OF_MESSAGES: Final = ("KEELWATCH_PUBLIC_URL", "KEELWATCH_SLACK_SIGNING_SECRET")
 _LOCAL: Final = (".localhost", ".local", ".internal")
 
 
@@ -126,6 +128,18 @@ def _private_host(target: FirstTarget | None) -> str | None:
     return host if host == "localhost" or host.endswith(_LOCAL) else None
 
 
+def own_host(target: FirstTarget | None) -> str | None:
+    """The host of a target that is this machine itself, which in a container means the container; None for others."""
+    host = None if target is None else urlsplit(target.url).hostname
+    if host is None or host == "localhost" or host.endswith(".localhost"):
+        return host
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return host if address.is_loopback or address.is_unspecified else None
+
+
 _PLACES: Final = (
     (("target", "url"), "--target"),
     (("target", "model"), "--model"),
@@ -181,6 +195,8 @@ def compose_text(whole: str, source: str, answers: FolderAnswers) -> str:
             service["volumes"] = [_monitor_mount(one) for one in service["volumes"]]
     watch = made["services"]["watch"]["environment"]
     watch |= {name: f"${{{name}:-}}" for name in needed_secrets(answers)}
+    # It sends the messages: their links and buttons need what the API has.
+    watch |= {name: made["services"]["api"]["environment"][name] for name in _OF_MESSAGES}
     made["secrets"]["api_key"]["file"] = f"./{KEY_FILE}"
     head = (
         "# Written by `keelwatch init` after docker-compose.yml of the repository. Secrets come from .env beside it.\n"

@@ -72,8 +72,8 @@ def key_unread(path: str) -> str:
     return f"kept {path}, which you cannot read: whether it holds an API key is not known"
 
 
-def next_steps(folder: str, compose: bool) -> tuple[str, ...]:
-    """How what was written is started."""
+def next_steps(folder: str, compose: bool, own_host: str | None) -> tuple[str, ...]:
+    """How what was written is started; `own_host` is that of a target on this machine, None for others."""
     there = shlex.quote(folder)
     alone = f"to try it on this machine alone: cd {there} && set -a && . ./.env && set +a && keelwatch up"
     if not compose:
@@ -82,6 +82,17 @@ def next_steps(folder: str, compose: bool) -> tuple[str, ...]:
         alone,
         f"with Kafka and PostgreSQL in containers: cd {there} && docker-compose up --build --detach; "
         "the first API key is in secrets/api-key",
+        *(() if own_host is None else (_reachable(own_host),)),
+    )
+
+
+def _reachable(host: str) -> str:
+    """What must be changed before a container can ask a model on this machine."""
+    return (
+        f"before that: in a container {host} is the container itself. Let the model listen to more than {host}, put an "
+        f"address that containers reach into target.url and allow_hosts of keelwatch.yaml: this machine's own, or "
+        'host.docker.internal with extra_hosts: ["host.docker.internal:host-gateway"] at the service watch of '
+        "docker-compose.yml"
     )
 
 

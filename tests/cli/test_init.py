@@ -89,7 +89,13 @@ def test_compose_takes_its_file_with_the_secrets_beside_it(keelwatch, tmp_path: 
     found = yaml.safe_load(done.stdout)
     ours = [service for service in found["services"].values() if "build" in service]
     assert {service["build"]["context"] for service in ours} == {str(ROOT)}
-    assert "MODEL_API_KEY" in found["services"]["watch"]["environment"]
+    environment = {name: service.get("environment", {}) for name, service in found["services"].items()}
+    assert "MODEL_API_KEY" in environment["watch"]
+    for name in ("KEELWATCH_PUBLIC_URL", "KEELWATCH_SLACK_SIGNING_SECRET"):
+        assert environment["watch"][name] == environment["api"][name], "messages have links, and buttons"
+    makes_keys = re.search("docker-compose exec ([a-z]+) keelwatch key create", words.KEY_FIRST)
+    assert makes_keys is not None
+    assert environment[makes_keys[1]]["KEELWATCH_DATABASE_URL"] == environment["api"]["KEELWATCH_DATABASE_URL"]
     mounted = f"{tmp_path}/a/keelwatch.yaml:/etc/keelwatch/keelwatch.yaml:ro"
     assert all(mounted in service["volumes"] for service in ours)
     assert found["secrets"]["api_key"]["file"] == f"{tmp_path}/a/{KEY_FILE}"
@@ -303,3 +309,23 @@ def test_the_next_step_runs_as_it_is_printed(keelwatch, tmp_path: Path) -> None:
     command = line.removesuffix("keelwatch up") + 'printf %s "$KEELWATCH_CONFIG"'
     done = subprocess.run(["/bin/sh", "-c", command], env={}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, str(folder / MONITOR_FILE))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://127.0.0.1:11434/v1", "127.0.0.1"),
+        ("http://localhost:11434/v1", "localhost"),
+        ("http://[::1]:8000/v1", "::1"),
+        ("http://10.0.0.7:8000/v1", None),
+        ("https://api.example.com/v1", None),
+    ],
+)
+def test_a_model_on_this_machine_is_not_reached_from_containers_and_that_is_said(
+    keelwatch, tmp_path: Path, url: str, host: str | None
+) -> None:
+    code, out, _ = keelwatch("init", tmp_path / "a", *GIVEN, "--target", url)
+    assert code == 0
+    assert (f"in a container {host} is the container itself" in out) is (host is not None)
+    assert ("host.docker.internal" in out) is (host is not None)
