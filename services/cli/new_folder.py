@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
 
+from services.cli.environment_file import changed_environment, new_environment
 from services.errors import InputError
 from services.monitor.loader import examine
 from services.outbound import UrlRefused, checked_url
@@ -25,6 +25,7 @@ SLACK_TOKEN: Final = "KEELWATCH_SLACK_TOKEN"  # noqa: S105 -- a variable's name
 _KAFKA_CLUSTER: Final = "KEELWATCH_KAFKA_CLUSTER_ID"
 _POSTGRES_PASSWORD: Final = "KEELWATCH_POSTGRES_PASSWORD"  # noqa: S105 -- a variable's name
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+_OF_MESSAGES: Final = ("KEELWATCH_PUBLIC_URL", "KEELWATCH_SLACK_SIGNING_SECRET")
 _LOCAL: Final = (".localhost", ".local", ".internal")
 
 
@@ -114,7 +115,10 @@ def _route_lines(answers: FolderAnswers) -> list[str]:
 
 def _private_host(target: FirstTarget | None) -> str | None:
     """The host of a target that must be allowed by name, as one of this machine must."""
-    host = None if target is None else urlsplit(target.url).hostname
+    try:
+        host = None if target is None else urlsplit(target.url).hostname
+    except ValueError:  # such as a bracket that is not closed; what is wrong with it is said by whoever reads the file
+        return None
     if target is None or host is None:
         return None
     try:
@@ -122,6 +126,18 @@ def _private_host(target: FirstTarget | None) -> str | None:
     except UrlRefused:
         return host
     return host if host == "localhost" or host.endswith(_LOCAL) else None
+
+
+def own_host(target: FirstTarget | None) -> str | None:
+    """The host of a target that is this machine itself, which in a container means the container; None for others."""
+    host = None if target is None else urlsplit(target.url).hostname
+    if host is None or host == "localhost" or host.endswith(".localhost"):
+        return host
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return host if address.is_loopback or address.is_unspecified else None
 
 
 _PLACES: Final = (
@@ -149,21 +165,16 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def environment_text(answers: FolderAnswers, secrets: MadeSecrets, folder: str, kept: Mapping[str, str]) -> str:
-    """The file `.env`, for a shell and for compose; what was `kept` of one that was there counts, and stays."""
-    given = {_POSTGRES_PASSWORD: secrets.postgres_password, _KAFKA_CLUSTER: secrets.kafka_cluster}
-    for name in needed_secrets(answers):
-        given[name] = ""
-    given |= {name: value for name, value in kept.items() if value and name not in _PATHS}
-    given |= {"KEELWATCH_CONFIG": f"{folder}/{MONITOR_FILE}", "KEELWATCH_DATA_DIR": f"{folder}/data"}
-    lines = [
-        "# Written by `keelwatch init`. Secrets of this deployment, for you alone: not to be committed or shared.",
-        *(f"{name}={shlex.quote(value) if value else ''}" for name, value in given.items()),
-    ]
-    return "\n".join((*lines, ""))
+def environment_text(answers: FolderAnswers, secrets: MadeSecrets, folder: str, before: str | None) -> str:
+    """The file `.env`, for a shell and for compose; what one that was there `before` holds stays, and counts.
 
-
-_PATHS: Final = ("KEELWATCH_CONFIG", "KEELWATCH_DATA_DIR")
+    Raises:
+        InputError: if the folder's path cannot be written into it.
+    """
+    ours = {"KEELWATCH_CONFIG": f"{folder}/{MONITOR_FILE}", "KEELWATCH_DATA_DIR": f"{folder}/data"}
+    values = {_POSTGRES_PASSWORD: secrets.postgres_password, _KAFKA_CLUSTER: secrets.kafka_cluster}
+    values |= dict.fromkeys(needed_secrets(answers), "")
+    return new_environment(values | ours) if before is None else changed_environment(before, ours, values)
 
 
 def needed_secrets(answers: FolderAnswers) -> tuple[str, ...]:
@@ -171,19 +182,6 @@ def needed_secrets(answers: FolderAnswers) -> tuple[str, ...]:
     target = answers.target
     key = () if target is None or target.key_env is None else (target.key_env,)
     return (*key, *(() if answers.channel is None else (SLACK_TOKEN,)))
-
-
-def kept_values(text: str) -> dict[str, str]:
-    """The variables of a file `.env` that was there."""
-    found = {}
-    for line in text.splitlines():
-        name, is_one, value = line.partition("=")
-        if is_one and _VARIABLE.fullmatch(name.strip()):
-            try:
-                found[name.strip()] = "".join(shlex.split(value, comments=True))
-            except ValueError:  # a quote that is not closed
-                found[name.strip()] = value.strip()
-    return found
 
 
 def compose_text(whole: str, source: str, answers: FolderAnswers) -> str:
@@ -197,6 +195,8 @@ def compose_text(whole: str, source: str, answers: FolderAnswers) -> str:
             service["volumes"] = [_monitor_mount(one) for one in service["volumes"]]
     watch = made["services"]["watch"]["environment"]
     watch |= {name: f"${{{name}:-}}" for name in needed_secrets(answers)}
+    # It sends the messages: their links and buttons need what the API has.
+    watch |= {name: made["services"]["api"]["environment"][name] for name in _OF_MESSAGES}
     made["secrets"]["api_key"]["file"] = f"./{KEY_FILE}"
     head = (
         "# Written by `keelwatch init` after docker-compose.yml of the repository. Secrets come from .env beside it.\n"

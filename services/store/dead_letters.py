@@ -10,9 +10,11 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     BigInteger,
     Connection,
+    and_,
     delete,
     func,
     insert,
+    or_,
     select,
     tuple_,
 )
@@ -119,6 +121,19 @@ def most_frequent(connection: Connection, most: int) -> tuple[DeadLetterCount, .
         DeadLetterCount(*row)
         for row in connection.execute(query.order_by(_COUNTS.c.n.desc(), *_COUNTS.primary_key).limit(most))
     )
+
+
+def newest(connection: Connection, step: str, since: datetime, most: int) -> tuple[DeadLetterCount, ...]:
+    """At most so many counts of one step that had a letter since then, the newest first.
+
+    One whose letters have no time is among them, at the end, for a day or two after it was written.
+    """
+    names = tuple(DeadLetterCount.__dataclass_fields__)
+    last = _COUNTS.c.last_seen
+    recent = or_(last >= since, and_(last.is_(None), _COUNTS.c.written >= today() - 1))
+    query = select(*(_COUNTS.c[name] for name in names)).where(_COUNTS.c.step == step, recent)
+    newest_first = (last.is_(None), last.desc(), _COUNTS.c.n.desc(), *_COUNTS.primary_key)
+    return tuple(DeadLetterCount(*row) for row in connection.execute(query.order_by(*newest_first).limit(most)))
 
 
 def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by_offset: dict[int, DeadLetter]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -41,15 +42,57 @@ def fill_in(folder: str, names: Sequence[str]) -> str:
     return f"fill in {numbers.listed(names)} in {folder}/.env, which is readable by you alone"
 
 
-def next_steps(folder: str, compose: bool) -> tuple[str, ...]:
-    """How what was written is started."""
-    alone = f"to try it on this machine alone: cd {folder} && set -a && . ./.env && set +a && keelwatch up"
+def no_text(name: str) -> str:
+    """That an answer holds bytes which are no text."""
+    return f"--{name.replace('_', '-')}: holds bytes that are not UTF-8; type it in a terminal whose locale is UTF-8"
+
+
+def no_environment(path: str) -> str:
+    """That a file cannot be carried over."""
+    return f"{path}: holds NUL bytes, so that its variables cannot be kept; save it as UTF-8, or move it away"
+
+
+def no_key(path: str, form: str) -> str:
+    """That what should hold the first API key holds none."""
+    return f"{path}: holds no API key ({form}); move it away, and a new one is made"
+
+
+def folder_closed(folder: str) -> str:
+    """That others of this machine could read a folder, and cannot any more."""
+    return f"closed {folder} to other users of this machine (mode 700): it holds the API key"
+
+
+def key_opened(path: str) -> str:
+    """That a key that was kept could not have been read in a container."""
+    return f"made {path} readable for the container's user (mode 644); its folder is closed to others"
+
+
+def key_unread(path: str) -> str:
+    """That a key was kept that whoever asked may not read."""
+    return f"kept {path}, which you cannot read: whether it holds an API key is not known"
+
+
+def next_steps(folder: str, compose: bool, own_host: str | None) -> tuple[str, ...]:
+    """How what was written is started; `own_host` is that of a target on this machine, None for others."""
+    there = shlex.quote(folder)
+    alone = f"to try it on this machine alone: cd {there} && set -a && . ./.env && set +a && keelwatch up"
     if not compose:
         return (alone, NO_COMPOSE)
     return (
         alone,
-        f"with Kafka and PostgreSQL in containers: cd {folder} && docker-compose up --build --detach; "
+        f"with Kafka and PostgreSQL in containers: cd {there} && docker-compose up --build --detach; "
         "the first API key is in secrets/api-key",
+        *(() if own_host is None else (_reachable(own_host),)),
+    )
+
+
+def _reachable(host: str) -> str:
+    """What must be changed before a container can ask a model on this machine."""
+    return (
+        f"before that: in a container {host} is the container itself. Let the model listen to more than {host}, put an "
+        f"address that containers reach into target.url and allow_hosts of keelwatch.yaml: this machine's own, or "
+        'host.docker.internal with extra_hosts: ["host.docker.internal:host-gateway"] at the service watch of '
+        "docker-compose.yml"
     )
 
 
@@ -63,8 +106,9 @@ WAITS: Final = "waiting"
 SEND: Final = "How to send exchanges"
 NO_EXCHANGE_YET: Final = "No exchange yet"
 KEY_FIRST: Final = (
-    "Each needs an API key of the role ingest in the variable KEELWATCH_API_KEY: "
-    "keelwatch key create --name NAME --role ingest"
+    "Each needs an API key of the role ingest in the variable KEELWATCH_API_KEY. It is made where the API runs, on its "
+    "database: keelwatch key create --name NAME --role ingest; with compose: "
+    "docker-compose exec api keelwatch key create --name NAME --role ingest"
 )
 
 
@@ -87,10 +131,11 @@ def more_waiting(n: int) -> str:
     return f"and {n:,} more"
 
 
-def refused(n: int, reason: str) -> str:
-    """That something came which could not be read, and why: somebody waits for it in vain.
+def refused(n: int, reason: str, when: str | None) -> str:
+    """That something came which could not be read, why, and how long ago the last of it; None: that is not known.
 
-    >>> refused(2, "route: is missing")
-    '2 records arrived and could not be read: route: is missing'
+    >>> refused(2, "route: is missing", "3 minutes ago")
+    '2 records arrived and could not be read, the last one 3 minutes ago: route: is missing'
     """
-    return f"{numbers.count(n, 'record')} arrived and could not be read: {reason}"
+    last = "" if when is None else f", the last one {when}"
+    return f"{numbers.count(n, 'record')} arrived and could not be read{last}: {reason}"

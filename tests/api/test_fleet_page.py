@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from fastapi import Request
 
 from schemas.dead_letter import DeadLetter
+from schemas.exchange import AUDIT_ROUTE
 from schemas.position import Position
 from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.api.pages import fleet
+from services.api.pages.connect import example_route, waiting_routes
 from services.monitor.loader import examine
 from services.store import incidents
 from services.store.engine import Database
 from services.store.fleet import FleetCounts
 from services.wording import onboarding, routes
-from services.wording.sources import SourceAddresses, snippets
+from services.wording.sources import EXAMPLE_ROUTE, SourceAddresses, snippets
 from tests.api.test_routes import pinned
 from tests.record.stories import scores
 from tests.store.test_fleet import learning
-from tests.support.api import BASE, Wire, api_on, asked, recorded
+from tests.support.api import BASE, NOW, Wire, api_on, asked, recorded
 from tests.support.records import alert, reading
 
 
@@ -132,7 +135,64 @@ def test_a_key_is_told_of_its_own_waiting_routes_and_needs_a_key_to_send(databas
 
 def test_what_came_and_could_not_be_read_is_said_while_one_waits(database: Database) -> None:
     recorded(database, DeadLetter.of(b"{}", "score", "route: is missing", LETTER))
-    assert onboarding.refused(1, "route: is missing") in unescape(shown(api_on(database, Wire())))
+    assert onboarding.refused(1, "route: is missing", None) in unescape(shown(api_on(database, Wire())))
+
+
+def test_of_what_could_not_be_read_the_newest_reasons_of_a_day_are_said(database: Database) -> None:
+    letters = [
+        DeadLetter.of(b"{}", "score", reason, LETTER.model_copy(update={"offset": at}), NOW - ago)
+        for at, (reason, ago) in enumerate(
+            [
+                *[("old: many", timedelta(days=2))] * 9,
+                *[("a: often", timedelta(hours=3))] * 3,
+                ("b: once", timedelta(minutes=5)),
+                ("c: older", timedelta(hours=20)),
+                ("d: oldest", timedelta(hours=23)),
+            ]
+        )
+    ]
+    other = DeadLetter.of(b"{}", "detect", "other: step", LETTER.model_copy(update={"offset": 99}), NOW)
+    recorded(database, *letters, other)
+    text = unescape(shown(api_on(database, Wire()), "/connect"))
+    said = [
+        onboarding.refused(1, "b: once", "5 minutes ago"),
+        onboarding.refused(3, "a: often", "3 hours ago"),
+        onboarding.refused(1, "c: older", "20 hours ago"),
+    ]
+    places = [text.find(one) for one in said]
+    assert places == sorted(places)
+    assert -1 not in places
+    assert [one in text for one in ("old: many", "d: oldest", "other: step")] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("file", "seen", "globs", "route"),
+    [
+        ("routes: {}", (), ("*",), EXAMPLE_ROUTE),
+        ("routes: {z/new: {}, a/new: {}}", ("a/new",), ("*",), "z/new"),
+        ('{unlisted_routes: refuse, routes: {"shop/*": {}}}', (), ("*",), "shop/try"),
+        ('{unlisted_routes: refuse, routes: {"shop/*": {}}}', ("shop/prod",), ("*",), "shop/prod/try"),
+        ('{unlisted_routes: refuse, routes: {"shop/*": {}, "bot/*": {}}}', ("bot/prod",), ("shop/*",), "shop/try"),
+        ("{unlisted_routes: refuse, routes: {shop/prod: {}}}", ("shop/prod",), ("*",), "shop/prod"),
+        ("routes: {}", (), ("shop/*",), "shop/try"),
+        ("routes: {}", (EXAMPLE_ROUTE,), ("*",), f"{EXAMPLE_ROUTE}/try"),
+        ("routes: {}", (EXAMPLE_ROUTE, f"{EXAMPLE_ROUTE}/try"), ("*",), f"{EXAMPLE_ROUTE}/try"),
+        ("routes: {}", (AUDIT_ROUTE,), ("*",), EXAMPLE_ROUTE),
+        ("routes: {}", ("shop/" + "x" * 194,), ("*",), EXAMPLE_ROUTE),
+    ],
+)
+def test_what_is_copied_goes_to_a_route_that_is_taken_and_is_nobodys(
+    file: str, seen: tuple[str, ...], globs: tuple[str, ...], route: str
+) -> None:
+    watched, caller = examine(file, "keelwatch.yaml")[0], Principal("mara", "viewer", globs)
+    waiting = waiting_routes(watched, seen, caller.sees)
+    assert example_route(watched, waiting, seen, caller) == route
+
+
+def test_what_is_copied_does_not_go_into_a_route_with_traffic(api: Api) -> None:
+    text = unescape(shown(api, "/connect"))
+    assert '"route": "a/one/try"' in text
+    assert EXAMPLE_ROUTE not in text
 
 
 def test_how_to_send_is_shown_later_too(api: Api) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from services import monitor
-from services.api.auth.api_key import parse_key
-from services.cli.new_folder import COMPOSE_FILE, ENVIRONMENT_FILE, KEY_FILE, MONITOR_FILE, kept_values
+from services.api.auth.api_key import new_key, parse_key
+from services.cli.new_folder import COMPOSE_FILE, ENVIRONMENT_FILE, KEY_FILE, MONITOR_FILE
 from services.wording import onboarding as words
 from tests.support.source import ROOT
 
@@ -47,6 +47,14 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def sourced(path: Path) -> dict[str, str]:
+    """The variables of a file `.env`, as a shell reads them."""
+    command = 'set -a; . "$0"; exec env -0'
+    done = subprocess.run(["/bin/sh", "-c", command, str(path.resolve())], capture_output=True, env={}, check=True)
+    found = dict(one.split("=", 1) for one in os.fsdecode(done.stdout).split("\0") if one)
+    return {name: value for name, value in found.items() if name not in ("PWD", "SHLVL", "_", "PATH")}
+
+
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
@@ -64,8 +72,7 @@ def test_what_it_writes_can_be_used_as_it_is(keelwatch, tmp_path: Path) -> None:
     assert watched.baseline.first.size == 300
     assert [mode(folder / name) for name in (ENVIRONMENT_FILE, MONITOR_FILE, "secrets")] == [0o600, 0o644, 0o700]
     assert parse_key((folder / KEY_FILE).read_text().strip()) is not None
-    command = ["/bin/sh", "-c", f"set -a; . {shlex.quote(str(folder))}/.env; printf '%s' \"$KEELWATCH_CONFIG\""]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == str(folder / MONITOR_FILE)
+    assert sourced(folder / ENVIRONMENT_FILE)["KEELWATCH_CONFIG"] == str(folder / MONITOR_FILE)
 
 
 @pytest.mark.usefixtures("nobody")
@@ -82,11 +89,17 @@ def test_compose_takes_its_file_with_the_secrets_beside_it(keelwatch, tmp_path: 
     found = yaml.safe_load(done.stdout)
     ours = [service for service in found["services"].values() if "build" in service]
     assert {service["build"]["context"] for service in ours} == {str(ROOT)}
-    assert "MODEL_API_KEY" in found["services"]["watch"]["environment"]
+    environment = {name: service.get("environment", {}) for name, service in found["services"].items()}
+    assert "MODEL_API_KEY" in environment["watch"]
+    for name in ("KEELWATCH_PUBLIC_URL", "KEELWATCH_SLACK_SIGNING_SECRET"):
+        assert environment["watch"][name] == environment["api"][name], "messages have links, and buttons"
+    makes_keys = re.search("docker-compose exec ([a-z]+) keelwatch key create", words.KEY_FIRST)
+    assert makes_keys is not None
+    assert environment[makes_keys[1]]["KEELWATCH_DATABASE_URL"] == environment["api"]["KEELWATCH_DATABASE_URL"]
     mounted = f"{tmp_path}/a/keelwatch.yaml:/etc/keelwatch/keelwatch.yaml:ro"
     assert all(mounted in service["volumes"] for service in ours)
     assert found["secrets"]["api_key"]["file"] == f"{tmp_path}/a/{KEY_FILE}"
-    secrets = kept_values((tmp_path / "a" / ENVIRONMENT_FILE).read_text())
+    secrets = sourced(tmp_path / "a" / ENVIRONMENT_FILE)
     assert secrets["KEELWATCH_POSTGRES_PASSWORD"] in done.stdout, "it comes from .env alone"
     assert secrets["KEELWATCH_POSTGRES_PASSWORD"] not in (tmp_path / "a" / COMPOSE_FILE).read_text()
 
@@ -121,6 +134,7 @@ def test_what_was_given_is_not_asked(keelwatch, tmp_path: Path, monkeypatch: pyt
         ((*GIVEN, "--route", "Support Bot"), "--route: "),
         ((*GIVEN, "--target", "ftp://example.com"), "--target: "),
         ((*GIVEN, "--target", "https://u:p@example.com/v1"), "--target: "),
+        ((*GIVEN, "--target", "http://[::1/v1"), "--target: "),
         ((*GIVEN, "--slack", "llm safety"), "--slack: "),
         ((*GIVEN, "--model", ""), "--model: "),
         ((*GIVEN, "--key-env", "sk-live-0123456789"), "--key-env: must be the name of an environment variable"),
@@ -149,9 +163,9 @@ def test_nothing_is_overwritten_unless_forced_and_then_secrets_stay(keelwatch, t
     environment = folder / ENVIRONMENT_FILE
     environment.write_text(re.sub("^MODEL_API_KEY=$", "MODEL_API_KEY='a b$c'", environment.read_text(), flags=re.M))
     environment.chmod(0o644)
-    kept = kept_values(environment.read_text())
+    kept = sourced(environment)
     assert keelwatch("init", folder, *GIVEN, "--force", "--model", "gpt-5")[0] == 0
-    assert kept_values(environment.read_text()) == kept
+    assert sourced(environment) == kept
     assert kept["MODEL_API_KEY"] == "a b$c"
     assert mode(environment) == 0o600
     assert (folder / KEY_FILE).read_bytes() == before["api-key"]
@@ -163,3 +177,155 @@ def test_a_folder_that_is_a_file_is_one_line(keelwatch, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     code, _, err = keelwatch("init", tmp_path / "a", *GIVEN)
     assert (code, err.count("\n")) == (2, 1)
+
+
+KEPT = b"""# mine: \xe9
+MODEL_API_KEY=abc#def123
+export KEELWATCH_SLACK_TOKEN=xoxb-1
+KEELWATCH_SLACK_CHANNEL=#llm-safety
+http_proxy="http://proxy:3128"   # ours
+QUOTED='a b$c'
+KEELWATCH_KAFKA_CLUSTER_ID=
+KEELWATCH_CONFIG=/old/keelwatch.yaml
+"""
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("ending", [b"\n", b"", b"\n\n"])
+def test_an_environment_that_was_there_stays_to_the_byte_but_for_what_is_ours(
+    keelwatch, tmp_path: Path, ending: bytes
+) -> None:
+    environment = tmp_path / ENVIRONMENT_FILE
+    environment.write_bytes(KEPT.rstrip() + ending)
+    code, out, err = keelwatch("init", tmp_path, *GIVEN, "--force")
+    assert (code, err) == (0, "")
+    assert "fill in" not in out
+    lines = environment.read_bytes().splitlines()
+    assert [line for line in KEPT.splitlines() if line not in lines] == KEPT.splitlines()[-2:], "both have values now"
+    found = sourced(environment)
+    assert found["KEELWATCH_CONFIG"] == str(tmp_path / MONITOR_FILE)
+    assert len(found["KEELWATCH_POSTGRES_PASSWORD"]) == 48
+    assert len(found["KEELWATCH_KAFKA_CLUSTER_ID"]) == 22
+    written = environment.read_bytes()
+    assert keelwatch("init", tmp_path, *GIVEN, "--force")[0] == 0
+    assert environment.read_bytes() == written
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("name", ["ann's", "two words", "a $HOME `x`", 'say "hi"', "a#b", "größe"])
+def test_a_shell_reads_the_folder_of_any_name(keelwatch, tmp_path: Path, name: str) -> None:
+    assert keelwatch("init", tmp_path / name, *GIVEN)[0] == 0
+    text = (tmp_path / name / ENVIRONMENT_FILE).read_text()
+    assert sourced(tmp_path / name / ENVIRONMENT_FILE)["KEELWATCH_DATA_DIR"] == str(tmp_path / name / "data")
+    assert "'\"'\"'" not in text, "compose cannot read that"
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("name", ["it's $HOME", "back\\slash", "two\nlines"])
+def test_a_folder_that_compose_would_read_otherwise_is_refused(keelwatch, tmp_path: Path, name: str) -> None:
+    code, _, err = keelwatch("init", tmp_path / name, *GIVEN)
+    assert code == 2
+    assert "name a folder whose path" in err
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.usefixtures("nobody")
+def test_secrets_survive_a_disk_that_is_full(keelwatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert keelwatch("init", tmp_path / "a", *GIVEN)[0] == 0
+    environment = tmp_path / "a" / ENVIRONMENT_FILE
+    before = environment.read_bytes()
+    environment.chmod(0o644)
+
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(Path, "replace", full)
+    code, _, err = keelwatch("init", tmp_path / "a", *GIVEN, "--force")
+    assert code == 2
+    assert "No space left" in err
+    assert environment.read_bytes() == before
+
+
+@pytest.mark.usefixtures("nobody")
+def test_an_environment_that_is_a_link_stays_one(keelwatch, tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    held.write_text("MODEL_API_KEY=1\n")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ENVIRONMENT_FILE).symlink_to(held)
+    assert keelwatch("init", tmp_path / "a", *GIVEN, "--force")[0] == 0
+    assert (tmp_path / "a" / ENVIRONMENT_FILE).is_symlink()
+    assert sourced(held)["MODEL_API_KEY"] == "1"
+    assert mode(held) == 0o600
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [(KEY_FILE, b"rubbish\n", "holds no API key"), (ENVIRONMENT_FILE, "A=1".encode("utf-16"), "holds NUL bytes")],
+)
+def test_what_cannot_be_kept_is_refused_and_nothing_is_written(
+    keelwatch, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / "a" / "secrets").mkdir(parents=True)
+    (tmp_path / "a" / name).write_bytes(content)
+    code, out, err = keelwatch("init", tmp_path / "a", *GIVEN, "--force")
+    assert (code, out) == (2, "")
+    assert f"{tmp_path}/a/{name}: {said}" in err
+    assert [path.name for path in (tmp_path / "a").rglob("*") if path.is_file()] == [Path(name).name]
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_key_that_is_kept_is_not_called_written_and_can_be_read_in_a_container(keelwatch, tmp_path: Path) -> None:
+    key = tmp_path / "a" / KEY_FILE
+    key.parent.mkdir(parents=True)
+    key.parent.chmod(0o755)
+    key.write_text(text := f"{new_key(bytes(40)).text}\n")
+    key.chmod(0o600)
+    code, out, _ = keelwatch("init", tmp_path / "a", *GIVEN, "--force")
+    assert code == 0
+    assert words.written(f"{tmp_path}/a", [MONITOR_FILE, ENVIRONMENT_FILE, COMPOSE_FILE]) in out.splitlines()
+    assert words.folder_closed(str(key.parent)) in out
+    assert words.key_opened(str(key)) in out
+    assert (key.read_text(), mode(key), mode(key.parent)) == (text, 0o644, 0o700)
+    again = keelwatch("init", tmp_path / "a", *GIVEN, "--force")[1]
+    assert "closed" not in again.replace("its folder is closed", "")
+    assert words.key_opened(str(key)) not in again
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("option", ["--slack", "--model", "--route", "--target"])
+def test_an_answer_that_is_no_text_names_its_option(keelwatch, tmp_path: Path, option: str) -> None:
+    code, _, err = keelwatch("init", tmp_path / "a", *GIVEN, option, os.fsdecode(b"a\xff"))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{option}: holds bytes that are not UTF-8" in err
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.usefixtures("nobody")
+def test_the_next_step_runs_as_it_is_printed(keelwatch, tmp_path: Path) -> None:
+    folder = tmp_path / "it is here"
+    out = keelwatch("init", folder, *GIVEN)[1]
+    line = next(line for line in out.splitlines() if line.endswith("keelwatch up")).partition(": ")[2]
+    command = line.removesuffix("keelwatch up") + 'printf %s "$KEELWATCH_CONFIG"'
+    done = subprocess.run(["/bin/sh", "-c", command], env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, str(folder / MONITOR_FILE))
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://127.0.0.1:11434/v1", "127.0.0.1"),
+        ("http://localhost:11434/v1", "localhost"),
+        ("http://[::1]:8000/v1", "::1"),
+        ("http://10.0.0.7:8000/v1", None),
+        ("https://api.example.com/v1", None),
+    ],
+)
+def test_a_model_on_this_machine_is_not_reached_from_containers_and_that_is_said(
+    keelwatch, tmp_path: Path, url: str, host: str | None
+) -> None:
+    code, out, _ = keelwatch("init", tmp_path / "a", *GIVEN, "--target", url)
+    assert code == 0
+    assert (f"in a container {host} is the container itself" in out) is (host is not None)
+    assert ("host.docker.internal" in out) is (host is not None)

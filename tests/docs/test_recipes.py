@@ -216,6 +216,25 @@ def test_kubernetes_runs_commands_that_there_are_with_variables_that_there_are()
     }, "the parts of compose"
 
 
+def test_in_kubernetes_who_sends_and_who_answers_slack_have_what_compose_gives_them() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    given = {name.removeprefix("keelwatch-"): {each["name"] for each in one.env} for name, one in _containers()}
+    for name in ("watch", "api"):
+        wanted = {each for each in compose[name]["environment"] if "SLACK_TOKEN" in each or "SIGNING" in each}
+        assert (
+            wanted | {"KEELWATCH_SLACK_TOKEN", "KEELWATCH_SLACK_SIGNING_SECRET", "KEELWATCH_PUBLIC_URL"} <= given[name]
+        )
+
+
+def test_in_kubernetes_the_variables_that_a_monitor_file_names_come_from_a_secret() -> None:
+    head = (ROOT / "infra" / "kubernetes" / "keelwatch.yaml").read_text().partition("apiVersion")[0]
+    named = {name: getattr(one, "envFrom", []) for name, one in _containers()}
+    for name in ("keelwatch-watch", "keelwatch-api"):
+        [source] = named[name]
+        assert source["secretRef"]["optional"], "a monitor file may name none"
+        assert f"create secret generic {source['secretRef']['name']} --from-literal MODEL_API_KEY=" in head
+
+
 def test_kubernetes_holds_no_secret_and_gives_no_right() -> None:
     for name, one in _containers():
         assert one.securityContext["readOnlyRootFilesystem"], name

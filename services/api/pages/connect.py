@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
+from schemas.exchange import Route
 from services.api.auth.authorization import Principal, needs, who
 from services.api.http.problems import query_store
 from services.api.pages.render import PageContext, page
 from services.monitor import Monitor
 from services.monitor.known_routes import named_routes
 from services.store import dead_letters, routes
+from services.wording import numbers
 from services.wording import onboarding as words
 from services.wording.sources import EXAMPLE_ROUTE, UNKNOWN_BROKER, SourceAddresses, SourceSnippet, snippets
 
 _MOST_ROUTES: Final = 40
 _MOST_REASONS: Final = 3
 _READ_BY: Final = "score"
+_RECENT: Final = timedelta(days=1)
+_WILD: Final = frozenset("*?[")
+_TRIAL: Final = "try"
+_ROUTE: Final[TypeAdapter[str]] = TypeAdapter(Route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,44 @@ def waiting_for(parts: PageContext, caller: Principal, connection: Connection) -
     return waiting_routes(parts.watched, seen, caller.sees)
 
 
+def example_route(watched: Monitor, waiting: WaitingRoutes, seen: Collection[str], caller: Principal) -> str:
+    """The route that what is copied sends to: one that this deployment takes and this key may use.
+
+    The first that waits; else one of its own for trying out, so that what is invented gets into nobody's baseline; one
+    that has traffic only where the monitor file and the key leave nothing else.
+    """
+    used = sorted(one for one in seen if caller.sees(one) and _is_route(one))
+    trials = (f"{one}/{_TRIAL}" for one in used[:_MOST_ROUTES])
+    globs = (*waiting.patterns, *sorted(watched.routes), *caller.routes)
+    filled = (one.replace("*", _TRIAL).replace("?", "x") for one in globs if not _WILD.isdisjoint(one))
+    new = (*waiting.names, *trials, EXAMPLE_ROUTE, *filled)
+    ours = (one for one in new if one.endswith(f"/{_TRIAL}") or one not in seen)
+    taken = (one for one in (*ours, *used) if _is_route(one) and caller.sees(one) and _takes(watched, one))
+    return next(taken, EXAMPLE_ROUTE)
+
+
+def _takes(watched: Monitor, route: str) -> bool:
+    return watched.unlisted_routes != "refuse" or watched.lists(route)
+
+
+def _is_route(text: str) -> bool:
+    try:
+        _ROUTE.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
 def connect_view(parts: PageContext, request: Request, connection: Connection) -> ConnectView:
     """What the page shows to whoever asks."""
     caller = who(request)
-    waiting = waiting_for(parts, caller, connection)
+    seen, now = routes.names(connection), parts.decisions.clock()
+    waiting = waiting_routes(parts.watched, seen, caller.sees)
     at = replace(addresses_of(parts.addresses, request), keyed=caller.name is not None)
-    route = waiting.names[0] if waiting.names else EXAMPLE_ROUTE
+    route = example_route(parts.watched, waiting, seen, caller)
     key = words.KEY_FIRST if at.keyed else ""
-    return ConnectView(snippets(at, route), key, at.broker or UNKNOWN_BROKER, waiting, _refused(caller, connection))
+    refused = _refused(caller, connection, now)
+    return ConnectView(snippets(at, route), key, at.broker or UNKNOWN_BROKER, waiting, refused)
 
 
 def addresses_of(known: SourceAddresses | None, request: Request) -> SourceAddresses:
@@ -93,12 +131,12 @@ def addresses_of(known: SourceAddresses | None, request: Request) -> SourceAddre
     return replace(found, api=f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _refused(caller: Principal, connection: Connection) -> tuple[str, ...]:
+def _refused(caller: Principal, connection: Connection, now: datetime) -> tuple[str, ...]:
     """Nobody knows of whom a dead letter is: only who sees every route is told of them."""
     if not caller.sees_all:
         return ()
-    found = [one for one in dead_letters.most_frequent(connection, 50) if one.step == _READ_BY]
-    return tuple(words.refused(one.n, one.reason) for one in found[:_MOST_REASONS])
+    found = dead_letters.newest(connection, _READ_BY, now - _RECENT, _MOST_REASONS)
+    return tuple(words.refused(one.n, one.reason, one.last_seen and numbers.ago(one.last_seen, now)) for one in found)
 
 
 def routers(parts: PageContext) -> tuple[APIRouter, ...]:
