@@ -136,7 +136,8 @@ def _refused(caller: Principal, connection: Connection, now: datetime) -> tuple[
     if not caller.sees_all:
         return ()
     found = dead_letters.newest(connection, _READ_BY, now - _RECENT, _MOST_REASONS)
-    return tuple(words.refused(one.n, one.reason, one.last_seen and numbers.ago(one.last_seen, now)) for one in found)
+    ages = (None if one.last_seen is None else numbers.ago(one.last_seen, now) for one in found)
+    return tuple(words.refused(one.n, one.reason, age) for one, age in zip(found, ages, strict=True))
 
 
 def routers(parts: PageContext) -> tuple[APIRouter, ...]:
