@@ -69,8 +69,8 @@ def _answered(connection: Connection, told: Mapping[str, tuple[datetime, Learnin
     most = {route: max(some, key=lambda who: (some[who], who)) for route, some in total.items()}
     hours = {route: [0] * HOURS for route in told}
     spans = _spans(first)
-    query = select(spans.c.route, hourly.hour, hourly.identity, hourly.scored).select_from(spans)
-    for route, ts, identity, n in connection.execute(query.join(_HOURLY, _within(spans))):
+    by_hour = select(spans.c.route, hourly.hour, hourly.identity, hourly.scored).select_from(spans)
+    for route, ts, identity, n in connection.execute(by_hour.join(_HOURLY, _within(spans))):
         place = (ts - first[route]) // _HOUR
         if place < HOURS and identity == most.get(route):
             hours[route][place] += n

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ from tests.support.blocks import ROUTE, START, Row, blocks
 from tests.support.databases import on_sqlite
 from tests.support.outline import outline
 
-NONE: tuple[Detector, ...] = ()
+NONE: tuple[Detector[Any, Any], ...] = ()
 HOUR = 3600.0
 SMALL = BaselinePolicy(size=60, min_size=20, per_hour=5, max_days=7)
 OTHER = Model(requested="gpt-4", served="gpt-4-other")

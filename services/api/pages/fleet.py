@@ -24,7 +24,6 @@ from services.monitor import RoutePolicy
 from services.record.provider_watch import read_events
 from services.store import fleet as fleet_store
 from services.store.fleet import (
-    HOURS,
     NO_ROUTES,
     FleetCounts,
     FleetEntry,
@@ -32,6 +31,7 @@ from services.store.fleet import (
     FleetStatus,
     UnresolvedIncident,
 )
+from services.store.learning import HOURS
 from services.store.route_status import WatchStatus
 from services.wording import routes
 from services.wording.decisions import silenced_route
