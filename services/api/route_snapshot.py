@@ -24,6 +24,7 @@ from services.store import (
     fleet,
     incidents,
     journal,
+    learning,
     readings,
     rollups,
     routes,
@@ -33,6 +34,7 @@ from services.store import (
 )
 from services.store.codec import CodecError, unpack
 from services.store.incidents import IncidentFilter
+from services.store.learning import LearningTraffic
 from services.store.rollups import RollupPoint, RollupRate
 from services.store.route_status import RouteStatus, StreamStatus, is_current, learned, status_of
 from services.store.scores import StoredExchange
@@ -61,7 +63,7 @@ class RouteSnapshot:
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
         exchanges: the newest of which the redacted text was kept. silences: those that hold on it.
         mutes: what fires unheard on it, and by whose decision. shadows: the newest of each alert in shadow.
-        held_back: why a ceiling lets no first baseline be pinned.
+        held_back: why a ceiling lets no first baseline be pinned. learns_from: while it learns its first one.
     """
 
     route: str
@@ -86,6 +88,7 @@ class RouteSnapshot:
     mutes: tuple[Mute, ...] = ()
     held_back: str | None = None
     shadows: tuple[Alert, ...] = ()
+    learns_from: LearningTraffic | None = None
 
 
 def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
@@ -102,6 +105,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         whole = window.whole(step)
     [unresolved] = incidents.page(connection, IncidentFilter(states=UNRESOLVED, within=(route,)), None, 1) or (None,)
     facts, latest = fleet.facts_of(connection, route), readings.streams(connection, route, None, _STREAMS)
+    clocks = {route: clock} if clock is not None and facts.baseline is None else {}
     return RouteSnapshot(
         route=route,
         clock=clock,
@@ -127,6 +131,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         mutes=muted_alerts(connection, route, now),
         held_back=None if facts.baseline is not None else readings.held_back(connection, (route,)).get(route),
         shadows=shadow_alerts(connection, route, now - _SHADOWS),
+        learns_from=learning.traffic_of(connection, clocks).get(route),
     )
 
 

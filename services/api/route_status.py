@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
+from services.api.learning_pace import is_over, learning_line, learning_notes, pace_of
 from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
@@ -24,8 +25,6 @@ MOST_SPOTS: Final = 20
 NO_DATA: Final = "no_data"
 """The subject of a reading that says so already."""
 MOST_READINGS: Final = 24
-_SHORTEST: Final = timedelta(minutes=5)
-"""Of less time no rate is told."""
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
 
 
@@ -127,8 +126,8 @@ class StatusHeading:
     notes: tuple[str, ...]
 
 
-def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchanges: int = 0) -> StatusHeading:
-    """How the route stands, as its page says it; `exchanges` are those of the window that is shown."""
+def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime) -> StatusHeading:
+    """How the route stands, as its page says it."""
     status, notes = file.status, _notes(file, now)
     spots = not_monitored(status)
     if file.open is not None:
@@ -137,7 +136,7 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
     if file.clock is None:
         return StatusHeading(status.watch, numbers.UNKNOWN, routes.NO_EXCHANGE, (*spots, *notes))
     if status.watch == "learning":
-        said, pace = _learning(file, policy, exchanges), _pace(file, policy, exchanges, now)
+        said, pace = _learning(file, policy, now)
         told = (*pace, routes.UNTIL_LEARNED, *spots, *notes)
         return StatusHeading("learning", routes.WATCHED["learning"], said, told)
     if status.watch == "blind":
@@ -145,40 +144,17 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
     return _watched(file, policy, (*spots, *notes, *_trial(file, policy)))
 
 
-def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
+def _learning(file: RouteSnapshot, policy: RoutePolicy, now: datetime) -> tuple[str, tuple[str, ...]]:
+    """How far it has learned, and how fast that goes, where it is known."""
+    pace = pace_of(file.learned, file.learns_from, file.clock, policy, now)
+    said = learning_line(file.learned, file.held_back, pace, policy)
     if file.held_back is not None:
-        return numbers.sentence_case(file.held_back)
-    first = policy.baseline.first
-    rate = _rate(file, exchanges)
-    limit = first.per_hour if rate is not None and rate > first.per_hour else None
-    return routes.learning(min(file.learned, first.size), first.size, _to_go(file, policy, rate), limit)
-
-
-def _pace(file: RouteSnapshot, policy: RoutePolicy, exchanges: int, now: datetime) -> tuple[str, ...]:
-    """Why learning takes so long, when it ends, and what would be sooner."""
-    rate, first = _rate(file, exchanges), policy.baseline.first
-    if file.held_back is not None or rate is None:
-        return ()
-    to_go = _to_go(file, policy, rate)
-    ends = None if to_go is None or file.status.silent is not None else now + timedelta(hours=to_go)
-    told = routes.learning_pace(rate, first.per_hour, ends)
-    sooner = first == policy.baseline and first.min_size < first.size and (to_go is None or to_go > 1)
-    return (told, routes.trial_offer(first.min_size)) if sooner else (told,)
-
-
-def _rate(file: RouteSnapshot, exchanges: int) -> float | None:
-    """Exchanges an hour since the first one of the window that is shown; None where there are none."""
-    if file.window is None or not file.seen or not exchanges:
-        return None
-    begun = max(file.window.since, min(first for first, _ in file.seen.values()))
-    return exchanges / (max(file.window.until - begun, _SHORTEST) / timedelta(hours=1))
-
-
-def _to_go(file: RouteSnapshot, policy: RoutePolicy, rate: float | None) -> float | None:
-    """Hours until the first baseline is complete, at that rate."""
-    first = policy.baseline.first
-    counted = 0.0 if rate is None else min(rate, first.per_hour)
-    return max(first.size - file.learned, 0) / counted if counted else None
+        return said, ()
+    if pace is not None:
+        return said, learning_notes(pace, policy)
+    if file.clock is None or file.status.silent is not None or not is_over(file.clock, now):
+        return said, ()  # what is silent for a day is told with the notes
+    return said, (routes.last_exchange(file.clock, now),)
 
 
 def _trial(file: RouteSnapshot, policy: RoutePolicy) -> tuple[str, ...]:

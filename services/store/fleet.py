@@ -35,9 +35,10 @@ from schemas.exchange import WATCHDOG_ROUTES
 from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
-from services.store import parks, silences
+from services.store import learning, parks, silences
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
+from services.store.learning import HOURS, LearningTraffic, first_hour
 from services.store.parks import ParkedRoute
 from services.store.readings import StreamRow, held_back
 from services.store.rollups import HourlyRollupRow
@@ -250,7 +251,6 @@ def _counts(some: Sequence[FleetRoute]) -> FleetCounts:
     return FleetCounts(len(some), unresolved, watched["blind"], watched["learning"])
 
 
-HOURS: Final = 24
 MONTH: Final = timedelta(days=30)
 MOST_IDENTITIES: Final = 5
 _HOUR: Final = timedelta(hours=1)
@@ -287,7 +287,7 @@ class FleetEntry:
         learned: exchanges of its baseline, or towards its first one.
         hours: exchanges in each of the last 24 clock hours, the current one last.
         answering: who answered in them, most first, at most 5. headline: of the open incident.
-        held_back: why a ceiling lets no first baseline be pinned.
+        held_back: why a ceiling lets no first baseline be pinned. learns_from: while it learns its first one.
     """
 
     route: FleetRoute
@@ -297,6 +297,7 @@ class FleetEntry:
     page_budget: PageBudgetUse
     headline: str
     held_back: str | None = None
+    learns_from: LearningTraffic | None = None
 
     @property
     def exchanges(self) -> int:
@@ -311,6 +312,8 @@ def _entries(connection: Connection, routes: Sequence[FleetRoute]) -> tuple[Flee
     windows = _windows(routes)
     learned = _learned(connection, [route.name for route in routes])
     held = held_back(connection, [route.name for route in routes if route.pin is None])
+    clocks = {route.name: route.clock for route in routes if route.pin is None and route.clock is not None}
+    traffic = learning.traffic_of(connection, clocks)
     page_budget = _page_budget(connection, windows)
     hours, answered = _traffic(connection, routes, windows)
     models = _models(connection, answered)
@@ -321,7 +324,8 @@ def _entries(connection: Connection, routes: Sequence[FleetRoute]) -> tuple[Flee
         who = tuple(AnsweringIdentity(identity, models.get((name, identity)), n) for identity, n in most)
         n = route.pin.n if route.pin else learned.get(name, 0)
         used = PageBudgetUse() if name in WATCHDOG_ROUTES else page_budget.get(name, PageBudgetUse())
-        made.append(FleetEntry(route, n, tuple(hours[name]), who, used, _headline(route.incident), held.get(name)))
+        headline, why, learns = _headline(route.incident), held.get(name), traffic.get(name)
+        made.append(FleetEntry(route, n, tuple(hours[name]), who, used, headline, why, learns))
     return tuple(made)
 
 
@@ -335,15 +339,11 @@ class _IncidentRecord(msgspec.Struct):
     headline: str = ""
 
 
-def _first_hour(clock: datetime) -> datetime:
-    return clock.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
-
-
 def _windows(routes: Iterable[FleetRoute]) -> CTE:
     """Where the last 24 hours and 30 days of each route begin, by its own clock."""
     kinds = column("route", String), column("day", UtcDateTime()), column("month", UtcDateTime())
     clocks = [(route.name, route.clock or _LONG_AGO) for route in routes]
-    rows = [(name, _first_hour(clock), clock - MONTH) for name, clock in clocks]
+    rows = [(name, first_hour(clock), clock - MONTH) for name, clock in clocks]
     return values(*kinds, name="windows").data(rows).cte("windows")
 
 
@@ -368,7 +368,7 @@ def _traffic(
     connection: Connection, routes: Sequence[FleetRoute], windows: CTE
 ) -> tuple[Mapping[str, list[int]], Mapping[str, dict[str, int]]]:
     """Exchanges by hour, and by identity, of each route."""
-    first = {route.name: _first_hour(route.clock or _LONG_AGO) for route in routes}
+    first = {route.name: first_hour(route.clock or _LONG_AGO) for route in routes}
     hours: dict[str, list[int]] = {route: [0] * HOURS for route in first}
     answered: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     hour = and_(_HOURLY.c.route == windows.c.route, _HOURLY.c.hour >= windows.c.day)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -139,6 +140,43 @@ def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Read
     query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.stream.in_(streams))
     found = (Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
     return {reading.route: reading for reading in found}
+
+
+@dataclass(frozen=True, slots=True)
+class LearningTimes:
+    """When it was first told of a route that it learns (as far as that is kept), when it last began to, and the newest.
+
+    `began` is None where that is not kept; `told` is when it had learned what is known of it.
+    """
+
+    since: datetime
+    began: datetime | None
+    told: datetime
+
+
+def learning_times(connection: Connection, routes: Sequence[str]) -> dict[str, LearningTimes]:
+    """Route -> when what was told of its learning, of those of which it ever was."""
+    streams = [hash16([route, None, LEARNING, None, None, None]) for route in routes]
+    query = select(_READINGS.c.route, _READINGS.c.ts, _READINGS.c.payload).order_by(_READINGS.c.event_index)
+    query = query.where(_READINGS.c.route.in_(routes), _READINGS.c.stream.in_(streams))
+    found: dict[str, LearningTimes] = {}
+    for route, ts, payload in connection.execute(query):
+        before = found.get(route, LearningTimes(ts, None, ts))
+        begins = msgspec.json.decode(payload, type=_LearningRecord).evidence.n <= 1
+        found[route] = LearningTimes(before.since, ts if begins else before.began, ts)
+    return found
+
+
+class _LearnedRecord(msgspec.Struct):
+    """The evidence of a reading, as far as it says how far a route has learned."""
+
+    n: int = 0
+
+
+class _LearningRecord(msgspec.Struct):
+    """A reading's record, as far as it says how far a route has learned."""
+
+    evidence: _LearnedRecord
 
 
 def stream_of(reading: Reading) -> str:

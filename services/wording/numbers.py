@@ -201,6 +201,16 @@ def ago(ts: datetime, now: datetime) -> str:
     return "just now" if gone < _STEPS[-1][0] else f"{duration(gone)} ago"
 
 
+def time_long(hours: float) -> str:
+    """How long it still takes: of less than an hour the minutes.
+
+    >>> time_long(1 / 30), time_long(0.999), time_long(8.7), time_long(0)
+    ('2 minutes', '1 hour', '9 hours', '1 minute')
+    """
+    n = max(round(hours * 60), 1)
+    return count(n, "minute") if n < 60 else hours_long(hours)
+
+
 def hours_long(hours: float) -> str:
     """So many hours, as people say them.
 

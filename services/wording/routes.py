@@ -152,36 +152,36 @@ def learning(learned: int, of: int, hours: float | None = None, per_hour: int | 
     if hours is None:
         return told
     limit = "" if per_hour is None else f" (at most {per_hour:,} an hour count, `baseline.per_hour`)"
-    return f"{told}, about {numbers.hours_long(hours)} to go{limit}"
+    return f"{told}, about {numbers.time_long(hours)} to go{limit}"
 
 
-def learns_for(learned: int, of: int, hours: Sequence[int], per_hour: int | None) -> float | None:
-    """Hours until so many exchanges are learned, at the traffic of these hours; None where nothing comes.
-
-    >>> learns_for(50, 600, [0, 0, 500, 60], 84), learns_for(50, 600, [0, 0], 84)
-    (7.638888888888889, None)
-    """
-    begun = next((place for place, n in enumerate(hours) if n), None)
-    if begun is None:
-        return None
-    counted = [n if per_hour is None else min(n, per_hour) for n in hours[begun:]]
-    return max(of - learned, 0) * len(counted) / sum(counted)
-
-
-def learning_pace(rate: float, per_hour: int, ends: datetime | None) -> str:
+def learning_pace(rate: float, counted: float, limit: int | None, ends: datetime, *, early: bool = False) -> str:
     """Why learning takes as long as it does, and when it ends at the present rate of so many exchanges an hour.
 
-    >>> learning_pace(12, 84, None)
-    'It goes as fast as exchanges arrive, now about 12 an hour.'
+    `limit` is `baseline.per_hour` where it keeps exchanges from counting, `early` whether `baseline.max_days` end it.
+
+    >>> from datetime import UTC
+    >>> learning_pace(12, 12, None, datetime(2026, 11, 4, 9, 5, tzinfo=UTC))
+    'It goes as fast as exchanges arrive, now about 12 an hour. At this rate it ends about 4 Nov 09:05 UTC.'
     """
-    if rate > per_hour:
+    if limit is not None:
         told = (
-            f"About {rate:,.0f} an hour arrive, and at most {per_hour:,} of an hour count (`baseline.per_hour`), so "
-            "that what is normal is learned over many hours and not from one burst."
+            f"About {_an_hour(rate)} arrive, and about {_an_hour(counted)} count: at most {limit:,} of one clock hour "
+            "(`baseline.per_hour`), so that what is normal is learned over many hours and not from one burst."
         )
     else:
-        told = f"It goes as fast as exchanges arrive, now about {max(rate, 1):,.0f} an hour."
-    return told if ends is None else f"{told} At this rate it ends about {numbers.short_moment(ends)} UTC."
+        told = f"It goes as fast as exchanges arrive, now about {_an_hour(rate)}."
+    why = ": after `baseline.max_days` it takes fewer exchanges" if early else ""
+    return f"{told} At this rate it ends about {numbers.short_moment(ends)} UTC{why}."
+
+
+def _an_hour(rate: float) -> str:
+    """So many an hour, so many a day where that is less than one.
+
+    >>> _an_hour(1234.5), _an_hour(0.5)
+    ('1,234 an hour', '12 a day')
+    """
+    return f"{rate:,.0f} an hour" if rate >= 1 else f"{max(rate * 24, 1):,.0f} a day"
 
 
 def trial_offer(n: int) -> str:

@@ -140,13 +140,14 @@ def test_a_route_that_learns_says_how_far_and_is_not_called_watched(database: Da
 
 
 def test_a_route_that_learns_says_why_it_takes_long_when_it_ends_and_what_is_sooner(database: Database) -> None:
-    learned(database, 0)
     seconds = (NOW - datetime.fromisoformat("2026-01-01T00:00:00Z")).total_seconds() - 600
+    none = {"identity": None, "signal": None, "effect": None}
+    recorded(database, reading("learning", 0, route=LIFE, detector="baseline", n=1, hours=48 - 1 / 6, **none))
     made = [Row(f"f{i}", i, seconds + i, signals={"refusal": False}) for i in range(1, 100)]
     recorded(database, *blocks(made, 99, LIFE))
     text = words(api_on(database, Wire()))
-    assert "an hour arrive, and at most 84 of an hour count (`baseline.per_hour`)" in text
-    assert "At this rate it ends about 26 Nov 23:54 UTC" in text
+    assert "About 594 an hour arrive, and about 84 an hour count: at most 84 of one clock hour" in text
+    assert "At this rate it ends about 26 Nov 23:43 UTC" in text
     assert routes.trial_offer(300) in text
 
     trial = examine("defaults: {baseline: {trial: true}}", "keelwatch.yaml")[0]

@@ -20,6 +20,7 @@ from schemas.exchange import Exchange
 from schemas.identity import Model
 from schemas.position import Position
 from schemas.topics import EXCHANGES
+from services.api.http.body import MOST_BYTES
 from services.cli.app import app
 from services.cli.lazy import Later
 from services.ingest.decode import RecordArrival, decode, decode_all
@@ -38,6 +39,8 @@ PLACE = Position(cluster="c", topic="t", partition=0, offset=0)
 ROUTE = "support-bot/prod"
 SERVERS = {"vllm": "vllm", "ollama": "ollama"}
 """Recipe -> the provider that its exchanges name."""
+LONG_CALL = 40_000
+"""Bytes of a long call, of which the Collector's batches take as many as they may."""
 
 
 class ChatOpenAI:
@@ -113,6 +116,44 @@ def test_litellm_loads_the_callback_that_the_recipe_defines() -> None:
     assert name in defined
 
 
+CONNECTOR: dict[str, str] = json.loads((ROOT / "infra" / "kafka-connect" / "exchanges.json").read_text())["config"]
+TEXT_CONVERTER = "org.apache.kafka.connect.storage.StringConverter"
+
+
+def _connected(row: dict[str, str]) -> tuple[object, dict[str, str], object]:
+    """What the connector's transforms make of a row: key, headers and value, as Kafka Connect's manual says of each."""
+    key: object = None
+    value: object = row
+    headers: dict[str, str] = {}
+    for name in CONNECTOR["transforms"].split(","):
+        given = {one.rpartition(".")[2]: said for one, said in CONNECTOR.items() if f"transforms.{name}." in one}
+        match given["type"].rpartition(".")[2]:
+            case "ValueToKey":
+                key = {field: value[field] for field in given["fields"].split(",")}  # type: ignore[index]
+            case "HeaderFrom$Value":
+                assert given["operation"] == "copy"
+                pairs = zip(given["headers"].split(","), given["fields"].split(","), strict=True)
+                headers |= {header: value[field] for header, field in pairs}  # type: ignore[index]
+            case "ExtractField$Key":
+                key = key[given["field"]]  # type: ignore[index]
+            case "ExtractField$Value":
+                value = value[given["field"]]  # type: ignore[index]
+            case other:
+                raise AssertionError(other)
+    return key, headers, value
+
+
+def test_what_the_connector_makes_of_a_row_is_read_with_the_route_of_its_column() -> None:
+    [copied] = [block.text for block in blocks(DOCUMENT) if block.language == "json"]
+    key, headers, value = _connected({"id": "7", "route": ROUTE, "payload": copied})
+    assert (key, value) == (ROUTE, copied)
+    [found] = decode_all(str(value).encode(), RecordArrival(PLACE), Carriage(headers))
+    assert isinstance(found, Received), found
+    assert (found.exchange.route, found.exchange.model.served) == (ROUTE, "gpt-4-0613")
+    [quoted] = decode_all(json.dumps(copied).encode(), RecordArrival(PLACE), Carriage(headers))
+    assert isinstance(quoted, DeadLetter), "what JsonConverter would make of a text"
+
+
 def test_what_connect_copies_is_read_once_it_has_a_route() -> None:
     [copied] = [block.text for block in blocks(DOCUMENT) if block.language == "json"]
     [refused] = decode_all(copied.encode(), RecordArrival(PLACE))
@@ -124,13 +165,14 @@ def test_what_connect_copies_is_read_once_it_has_a_route() -> None:
 
 
 def test_the_connector_writes_text_keyed_by_route_to_the_topic() -> None:
-    given = json.loads((ROOT / "infra" / "kafka-connect" / "exchanges.json").read_text())["config"]
+    given = CONNECTOR
     assert given["topic.prefix"] == EXCHANGES.name
-    assert given["key.converter"] == given["value.converter"] == "org.apache.kafka.connect.storage.StringConverter"
+    assert {given[f"{part}.converter"] for part in ("key", "value", "header")} == {TEXT_CONVERTER}
     chain = [(given[f"transforms.{name}.type"].rpartition(".")[2], name) for name in given["transforms"].split(",")]
-    assert [kind for kind, _ in chain] == ["ValueToKey", "ExtractField$Key", "ExtractField$Value"]
+    assert [kind for kind, _ in chain] == ["ValueToKey", "ExtractField$Key", "HeaderFrom$Value", "ExtractField$Value"]
     columns = re.findall(r"\w+", given["query"].partition(" FROM ")[0].removeprefix("SELECT "))
-    fields = [given[f"transforms.{name}.{'fields' if kind == 'ValueToKey' else 'field'}"] for kind, name in chain]
+    whole = ("ValueToKey", "HeaderFrom$Value")
+    fields = [given[f"transforms.{name}.{'fields' if kind in whole else 'field'}"] for kind, name in chain]
     assert {*fields, given["incrementing.column.name"]} <= set(columns)
     assert all(value.startswith("${file:") for name, value in given.items() if name.endswith(("password", "user")))
 
@@ -148,8 +190,11 @@ def test_the_collector_uses_what_it_defines_and_nothing_else() -> None:
     }
     kafka = told["exporters"]["kafka/keelwatch"]
     assert {kafka[kind]["topic"] for kind in ("traces", "logs")} == {EXCHANGES.name}
-    assert kafka["producer"]["max_message_bytes"] <= EXCHANGES.max_message_bytes
-    assert told["processors"]["batch/keelwatch"]["send_batch_max_size"] <= 1000
+    assert all("," not in one and "$" not in one for one in kafka["brokers"]), "one text is one broker"
+    most, batch = kafka["producer"]["max_message_bytes"], told["processors"]["batch/keelwatch"]
+    assert most <= EXCHANGES.max_message_bytes
+    assert batch["send_batch_size"] <= batch["send_batch_max_size"] <= 1000
+    assert batch["send_batch_max_size"] * LONG_CALL <= min(most, MOST_BYTES)
     variables = set(re.findall(r"\$\{env:(\w+)\}", (ROOT / "infra" / "otel-collector" / "keelwatch.yaml").read_text()))
     assert variables <= _variables()
 

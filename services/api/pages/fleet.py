@@ -15,6 +15,7 @@ from fastapi.responses import Response
 
 from services.api.auth.authorization import needs, who
 from services.api.http.problems import query_store
+from services.api.learning_pace import learning_line, pace_of
 from services.api.pages.connect import WaitingRoutes, connect_view, waiting_for
 from services.api.pages.render import PageContext, page
 from services.api.route_status import not_monitored
@@ -23,7 +24,6 @@ from services.monitor import RoutePolicy
 from services.record.provider_watch import read_events
 from services.store import fleet as fleet_store
 from services.store.fleet import (
-    HOURS,
     NO_ROUTES,
     FleetCounts,
     FleetEntry,
@@ -31,6 +31,7 @@ from services.store.fleet import (
     FleetStatus,
     UnresolvedIncident,
 )
+from services.store.learning import HOURS
 from services.store.route_status import WatchStatus
 from services.wording import routes
 from services.wording.decisions import silenced_route
@@ -89,7 +90,7 @@ class PageLinks:
     after: str | None
 
 
-def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> RouteCard:
+def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy], now: datetime) -> RouteCard:
     """One route of the page."""
     route, held, used = entry.route, policy(entry.route.name), entry.page_budget
     unseen = not_monitored(route.status)
@@ -101,7 +102,7 @@ def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> Route
         headline=sentence_case(entry.headline or SOMETHING),
         learned=min(entry.learned, held.baseline.first.size),
         of=held.baseline.first.size,
-        learning=_learning(entry, held),
+        learning=_learning(entry, held, now),
         spots=unseen[:_SHOWN_SPOTS],
         more=len(unseen[_SHOWN_SPOTS:]),
         budget=routes.budget_used(used.false_alarms, held.false_pages_per_month),
@@ -142,11 +143,9 @@ def page_links(number: int, size: int, counts: FleetCounts, asked: Mapping[str, 
     return PageLinks(number, pages, to(number - 1) if number > 1 else None, to(number + 1) if number < pages else None)
 
 
-def _learning(entry: FleetEntry, held: RoutePolicy) -> str:
-    size, per_hour = held.baseline.first.size, held.baseline.first.per_hour
-    to_go = routes.learns_for(entry.learned, size, entry.hours, per_hour)
-    limit = per_hour if max(entry.hours, default=0) > per_hour else None
-    return routes.learning(min(entry.learned, size), size, to_go, limit)
+def _learning(entry: FleetEntry, held: RoutePolicy, now: datetime) -> str:
+    pace = pace_of(entry.learned, entry.learns_from, entry.route.clock, held, now)
+    return learning_line(entry.learned, entry.held_back, pace, held)
 
 
 SIZE: Final = 100
@@ -178,7 +177,7 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
             waiting = await query_store(parts.database, partial(waiting_for, parts, who(request)))
         told = {
             "moved_together": [one for one in events if _sees(request, one)],
-            "cards": [route_card(entry, parts.policy) for entry in found],
+            "cards": [route_card(entry, parts.policy, now) for entry in found],
             "connect": connect,
             "waiting": waiting,
             "heading": fleet_heading(every),

@@ -140,7 +140,7 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
     return RouteView(
         route=file.route,
         href=_href(file.route, hours, slice),
-        state=heading_of(file, policy, now, n),
+        state=heading_of(file, policy, now),
         hours=hours,
         slice=slice,
         ranges=tuple(Range(name, _href(file.route, h, slice), h == hours) for h, name in RANGES.items()),
