@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         "API_KEY": "hidden-5",
         "API_KEY_FILE": "key",
         "PUBLIC_URL": "https://keelwatch.example",
+        "PUBLIC_BOOTSTRAP": "broker.example:9092",
         "TRUSTED_PROXIES": "10.0.0.7",
         "EMBEDDER": "openvino",
         "CACHE_DIR": "cache",
@@ -108,7 +110,8 @@ def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.setenv(f"KEELWATCH_{name.upper()}_FILE", str(tmp_path / name))
     settings = load_settings()
     assert settings.database == "postgresql://u:p@h/d"
-    for name in set(in_files()) - {"database_url"}:
+    assert settings.shown_key() == (f"KEELWATCH_API_KEY_FILE: {tmp_path / 'api_key'}", "api_key with ends")
+    for name in set(in_files()) - {"database_url", "api_key"}:
         assert getattr(settings, name).get_secret_value() == f" {name} with ends "
 
 
@@ -129,9 +132,22 @@ def test_the_file_of_the_first_key_is_no_second_place(monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("of the file")
     monkeypatch.setenv("KEELWATCH_API_KEY_FILE", str(tmp_path / "file"))
     monkeypatch.setenv("KEELWATCH_API_KEY", "of the variable")
-    key = load_settings().api_key
-    assert key is not None
-    assert key.get_secret_value() == "of the variable"
+    assert load_settings().shown_key() == ("KEELWATCH_API_KEY", "of the variable")
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder", "empty"])
+def test_the_file_of_the_first_key_keeps_nobody_from_starting_who_does_not_show_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "file"
+    file.mkdir() if kind == "folder" else file.touch() if kind == "empty" else None
+    monkeypatch.setenv("KEELWATCH_API_KEY_FILE", str(file))
+    settings = load_settings()
+    assert settings.shows_key
+    with pytest.raises(SettingsError, match=f"^KEELWATCH_API_KEY_FILE: {re.escape(str(file))} .*; "):
+        settings.shown_key()
+    monkeypatch.delenv("KEELWATCH_API_KEY_FILE")
+    assert (load_settings().shows_key, load_settings().shown_key()) == (False, None)
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "empty", "large", "binary"])
