@@ -8,6 +8,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
@@ -43,7 +44,22 @@ def _http(url: str) -> str:
 
 def _endpoint(url: str) -> str:
     _http(url)
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        raise ValueError("must be a URL such as https://issuer.example/token") from None
+    if not url.startswith("https://") and host != "localhost" and not _is_loopback(host):
+        raise ValueError(
+            "must be https, for credentials are sent there; http only on this machine, as http://127.0.0.1"
+        )
     return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _brokers(text: str) -> str:
@@ -76,7 +92,7 @@ def _proxies(text: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
-"""A whole URL, of which not even the last slash is ours to change."""
+"""A whole URL to which a secret is sent, of which not even the last slash is ours to change."""
 Proxies = Annotated[str, AfterValidator(_proxies)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Extensions = Annotated[str, AfterValidator(_extensions)]

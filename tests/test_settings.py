@@ -90,6 +90,10 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("INSTANCE", "secret value"),
         ("KAFKA_SASL_MECHANISM", "secret"),
         ("KAFKA_TOKEN_URL", "secret"),
+        ("KAFKA_TOKEN_URL", "http://secret.example/token"),
+        ("KAFKA_TOKEN_URL", "http://10.0.0.7/secret"),
+        ("KAFKA_TOKEN_URL", "http://127.0.0.1.secret.example/token"),
+        ("KAFKA_TOKEN_URL", "http://[::1/secret"),
         ("KAFKA_TOKEN_EXTENSIONS", "secret"),
         ("KAFKA_TOKEN_EXTENSIONS", "auth=secret"),
     ],
@@ -100,6 +104,12 @@ def test_a_bad_value_is_named_without_being_shown(monkeypatch: pytest.MonkeyPatc
         load_settings()
     assert str(caught.value).startswith(f"KEELWATCH_{name}: must be ")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "127.9.9.9:1", "[::1]:8080"])
+def test_a_token_endpoint_of_this_machine_may_be_asked_in_the_clear(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("KEELWATCH_KAFKA_TOKEN_URL", f"http://{host}/token/")
+    assert load_settings().kafka_token_url == f"http://{host}/token/"
 
 
 def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
