@@ -8,6 +8,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
@@ -43,7 +44,22 @@ def _http(url: str) -> str:
 
 def _endpoint(url: str) -> str:
     _http(url)
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        raise ValueError("must be a URL such as https://issuer.example/token") from None
+    if not url.startswith("https://") and host != "localhost" and not _is_loopback(host):
+        raise ValueError(
+            "must be https, for credentials are sent there; http only on this machine, as http://127.0.0.1"
+        )
     return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _brokers(text: str) -> str:
@@ -76,7 +92,7 @@ def _proxies(text: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
-"""A whole URL, of which not even the last slash is ours to change."""
+"""A whole URL to which a secret is sent, of which not even the last slash is ours to change."""
 Proxies = Annotated[str, AfterValidator(_proxies)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Extensions = Annotated[str, AfterValidator(_extensions)]
@@ -226,6 +242,24 @@ class Settings(BaseSettings):
         """The URL of the database that is used."""
         return self.database_url or f"sqlite:///{self.data_dir / 'keelwatch.db'}"
 
+    @property
+    def shows_key(self) -> bool:
+        """Whether commands show the API a key."""
+        return self.api_key is not None or self.api_key_file is not None
+
+    def shown_key(self) -> tuple[str, str] | None:
+        """The key that commands show the API, behind the variable that gives it; read where it is sent, by them alone.
+
+        Raises:
+            SettingsError: if the file of the key cannot be used.
+        """
+        if self.api_key is not None:
+            return "KEELWATCH_API_KEY", self.api_key.get_secret_value().strip()
+        if self.api_key_file is None:
+            return None
+        text = _in_file("KEELWATCH_API_KEY", str(self.api_key_file), None)
+        return f"KEELWATCH_API_KEY_FILE: {self.api_key_file}", text.strip()
+
 
 def in_files() -> tuple[str, ...]:
     """The settings that are secret: each may stand in a file that the variable with `_FILE` behind its name names."""
@@ -238,9 +272,9 @@ def _is_secret(name: str, field: FieldInfo) -> bool:
 
 
 class _SecretFiles(EnvSettingsSource):
-    """The secrets that stand in files, as orchestrators mount them.
+    """The secrets that stand in files, as orchestrators mount them; but for the API's key.
 
-    The file of the API's key has a use beside this one: it also seeds the first key.
+    Its file also seeds the first key, where it may be missing for most processes; who shows the key reads it.
     """
 
     def __call__(self) -> dict[str, Any]:
@@ -248,7 +282,7 @@ class _SecretFiles(EnvSettingsSource):
         for name in in_files():
             key = f"{self.env_prefix.lower()}{name}"
             path = self.env_vars.get(f"{key}_file")
-            if path is None or (name == "api_key" and self.env_vars.get(key) is not None):
+            if path is None or name == "api_key":
                 continue
             try:
                 found[name] = _in_file(key.upper(), path, self.env_vars.get(key))

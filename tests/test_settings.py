@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,10 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("INSTANCE", "secret value"),
         ("KAFKA_SASL_MECHANISM", "secret"),
         ("KAFKA_TOKEN_URL", "secret"),
+        ("KAFKA_TOKEN_URL", "http://secret.example/token"),
+        ("KAFKA_TOKEN_URL", "http://10.0.0.7/secret"),
+        ("KAFKA_TOKEN_URL", "http://127.0.0.1.secret.example/token"),
+        ("KAFKA_TOKEN_URL", "http://[::1/secret"),
         ("KAFKA_TOKEN_EXTENSIONS", "secret"),
         ("KAFKA_TOKEN_EXTENSIONS", "auth=secret"),
     ],
@@ -101,6 +106,12 @@ def test_a_bad_value_is_named_without_being_shown(monkeypatch: pytest.MonkeyPatc
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "127.9.9.9:1", "[::1]:8080"])
+def test_a_token_endpoint_of_this_machine_may_be_asked_in_the_clear(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("KEELWATCH_KAFKA_TOKEN_URL", f"http://{host}/token/")
+    assert load_settings().kafka_token_url == f"http://{host}/token/"
+
+
 def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert set(in_files()) >= {"database_url", "kafka_password", "slack_token", "api_key", "kafka_token_client_secret"}
     for name in in_files():
@@ -109,7 +120,8 @@ def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.setenv(f"KEELWATCH_{name.upper()}_FILE", str(tmp_path / name))
     settings = load_settings()
     assert settings.database == "postgresql://u:p@h/d"
-    for name in set(in_files()) - {"database_url"}:
+    assert settings.shown_key() == (f"KEELWATCH_API_KEY_FILE: {tmp_path / 'api_key'}", "api_key with ends")
+    for name in set(in_files()) - {"database_url", "api_key"}:
         assert getattr(settings, name).get_secret_value() == f" {name} with ends "
 
 
@@ -130,9 +142,22 @@ def test_the_file_of_the_first_key_is_no_second_place(monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("of the file")
     monkeypatch.setenv("KEELWATCH_API_KEY_FILE", str(tmp_path / "file"))
     monkeypatch.setenv("KEELWATCH_API_KEY", "of the variable")
-    key = load_settings().api_key
-    assert key is not None
-    assert key.get_secret_value() == "of the variable"
+    assert load_settings().shown_key() == ("KEELWATCH_API_KEY", "of the variable")
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder", "empty"])
+def test_the_file_of_the_first_key_keeps_nobody_from_starting_who_does_not_show_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "file"
+    file.mkdir() if kind == "folder" else file.touch() if kind == "empty" else None
+    monkeypatch.setenv("KEELWATCH_API_KEY_FILE", str(file))
+    settings = load_settings()
+    assert settings.shows_key
+    with pytest.raises(SettingsError, match=f"^KEELWATCH_API_KEY_FILE: {re.escape(str(file))} .*; "):
+        settings.shown_key()
+    monkeypatch.delenv("KEELWATCH_API_KEY_FILE")
+    assert (load_settings().shows_key, load_settings().shown_key()) == (False, None)
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "empty", "large", "binary"])

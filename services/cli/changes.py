@@ -44,7 +44,7 @@ def announce(
         "route": route,
         "model": {name: value for name, value in named.items() if value is not None},
         "reason": reason,
-        "actor": actor or (getpass.getuser() if settings.api_key is None else None),
+        "actor": actor or (None if settings.shows_key else getpass.getuser()),
         "share": None if share is None else _share(share),
         "new": new,
     }
@@ -73,7 +73,7 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
     """What the API answers. One that cannot be reached, or refuses for no fault of the caller, ends with exit code 1.
 
     Raises:
-        InputError: if the API says what the caller must mend, or KEELWATCH_API_KEY is no key.
+        InputError: if the API says what the caller must mend, or the key of the environment is none.
     """
     url = settings.api_url or "http://127.0.0.1:8400"
     headers = _credentials(settings)
@@ -95,11 +95,13 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
 
 
 def _credentials(settings: Settings) -> dict[str, str]:
-    if settings.api_key is None:
+    shown = settings.shown_key()
+    if shown is None:
         return {}
-    key = parse_key(settings.api_key.get_secret_value().strip())
+    named, text = shown
+    key = parse_key(text)
     if key is None:
-        raise InputError(f"KEELWATCH_API_KEY: is no key; set it to what `keelwatch key create` printed ({FORM})")
+        raise InputError(f"{named}: is no key; it must be what `keelwatch key create` printed ({FORM})")
     return {"authorization": f"Bearer {key.text}"}
 
 

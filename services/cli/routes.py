@@ -71,7 +71,7 @@ def delete(
     if not yes:
         raise InputError(f"--yes: missing; {words.about_to_delete(route)}")
     settings = load_settings()
-    by = actor or (getpass.getuser() if settings.api_key is None or database else None)
+    by = actor or (getpass.getuser() if database or not settings.shows_key else None)
     if database is None:
         params = {"reason": reason, **({} if by is None else {"actor": by})}
         told = ask_api(settings, "DELETE", f"/v1/routes/{quote(route)}", params=params)

@@ -78,7 +78,7 @@ def end(
 
 
 def _actor(settings: Settings, given: str | None) -> dict[str, Any]:
-    return {"actor": given or (getpass.getuser() if settings.api_key is None else None)}
+    return {"actor": given or (None if settings.shows_key else getpass.getuser())}
 
 
 def _object(one: Silence, kept: int) -> dict[str, object]:

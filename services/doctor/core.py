@@ -45,7 +45,8 @@ class Contact:
         hello: the first bytes that an unencrypted Kafka request got.
         unreachable: brokers that the cluster names and that cannot be connected to.
         mechanism: of SASL, as the settings say. alert: OpenSSL's name of what the broker ended TLS with, once it had
-            seen our certificate. certificate_ended: whether our certificate is not valid now.
+            seen our certificate, if we show one. shows_certificate: whether we do. certificate_ended: whether it is
+            not valid now.
     """
 
     address: str
@@ -57,11 +58,18 @@ class Contact:
     unreachable: tuple[str, ...] = ()
     mechanism: str = ""
     alert: str = ""
+    shows_certificate: bool = False
     certificate_ended: bool = False
 
 
 _TLS_ALERT: Final = 0x15
 _EXPIRED, _NOT_YET, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 62, 64
+
+_WITHOUT_OURS: Final = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
+"""Alerts, by parts of OpenSSL's names, of brokers that were shown no certificate and want one: of TLS 1.3, of Java, of
+TLS 1.2."""
+_OF_OURS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR")
+"""Alerts about a certificate that was shown."""
 
 _REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
     "unresolved": ("the host's name is unknown", "correct the name in KEELWATCH_KAFKA_BOOTSTRAP, or the DNS"),
@@ -114,6 +122,11 @@ _REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
         "let KEELWATCH_KAFKA_CERTIFICATE_FILE be signed by an authority that the broker trusts, with the "
         "certificates between in the same file",
     ),
+    "tls_alert": (
+        "the broker ends the TLS handshake",
+        "let broker and client share a version and ciphers of TLS, and the broker know the name in "
+        "KEELWATCH_KAFKA_BOOTSTRAP; its log says more",
+    ),
     "no_sasl": (
         "the port takes no user and password, the settings have one",
         "name the broker's SASL port, or set KEELWATCH_KAFKA_SECURITY_PROTOCOL to SSL or PLAINTEXT and unset the user",
@@ -136,7 +149,8 @@ def broker(protocol: str, contact: Contact) -> DoctorFinding:
     if cause == "ok":
         return DoctorFinding("broker", "ok", "ok", f"{contact.address} answers, {protocol}")
     what, remedy = _REMEDIES[cause]
-    detail = ", ".join(contact.unreachable) if cause == "advertised" else contact.words
+    said = {"advertised": ", ".join(contact.unreachable), "tls_alert": contact.alert}
+    detail = said.get(cause, contact.words)
     return DoctorFinding(
         "broker", "wrong", cause, f"{contact.address}: {what}{f' ({detail})' if detail else ''}", remedy
     )
@@ -151,12 +165,22 @@ def _cause(protocol: str, contact: Contact) -> str:
         return "advertised" if contact.unreachable else "ok"
     if contact.step in early:
         return early[contact.step]
-    if "ALERT" in contact.alert:
-        ours = "own_ended" if contact.certificate_ended else "own_refused"
-        return "own_missing" if "CERTIFICATE_REQUIRED" in contact.alert else ours
+    if "ALERT" in contact.alert or "UNRECOGNIZED_NAME" in contact.alert:
+        return _cause_of_alert(contact)
     if contact.step == "metadata":
         return "no_answer" if contact.error == "TimeoutError" or "SASL" in protocol else "needs_sasl"
     return _cause_of_talk(protocol, contact)
+
+
+def _cause_of_alert(contact: Contact) -> str:
+    """The broker ended TLS: for our certificate, or for something that no certificate mends."""
+    if not contact.shows_certificate:
+        return "own_missing" if any(one in contact.alert for one in _WITHOUT_OURS) else "tls_alert"
+    if "CERTIFICATE_REQUIRED" in contact.alert:
+        return "own_missing"
+    if any(one in contact.alert for one in _OF_OURS):
+        return "own_ended" if contact.certificate_ended else "own_refused"
+    return "tls_alert"
 
 
 def _cause_of_talk(protocol: str, contact: Contact) -> str:

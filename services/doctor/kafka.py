@@ -55,8 +55,9 @@ async def approach(address: str, security: Security, patience: float = PATIENCE)
     if contact.step == "done" or context is None:
         return contact
     alert = await _alert(host, int(port), context, patience)
-    ended = security.certificate_file is not None and not _valid_now(security.certificate_file)
-    return replace(contact, alert=alert, certificate_ended=ended)
+    ours = security.certificate_file
+    ended = ours is not None and not _valid_now(ours)
+    return replace(contact, alert=alert, shows_certificate=ours is not None, certificate_ended=ended)
 
 
 async def _talk(address: str, security: Security, context: ssl.SSLContext | None, patience: float) -> Contact:

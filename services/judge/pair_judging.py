@@ -69,11 +69,13 @@ class PairJudge:
         if not self.world.checks.passed(self.definition.spec.name, self.definition.version):
             return "not_checked"
         rule = self.rule
-        return None if rule.key_env is None or usable_key(self.world.secret(rule.key_env)) else "no_key"
+        return None if rule.key_env is None or usable_key(self.world.key(rule.key_env)) else "no_key"
 
     async def _said(self, asked: Sequence[Duel]) -> Sequence[tuple[Winner, Winner]]:
         rule = self.rule
-        key = None if rule.key_env is None else self.world.secret(rule.key_env)
+        key = None if rule.key_env is None else self.world.key(rule.key_env)
+        if rule.key_env is not None and not usable_key(key):
+            raise InputError(words.why("no_key"))
         settings = EndpointSettings(rule.endpoint, rule.model, judge_settings(rule), key=key)
         hosts, world = tuple(self.world.allow_hosts), self.world
         judge = PreferenceJudge(

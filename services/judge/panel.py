@@ -13,6 +13,7 @@ from typing import Final
 
 from schemas.base import hash16
 from schemas.sample import is_drawn
+from services.errors import InputError
 from services.evaluate.endpoints.chat_completions import ChatCompletions
 from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, request_body
 from services.evaluate.endpoints.replies import parse_reply
@@ -66,7 +67,8 @@ class JudgeWorld:
     """What a panel asks of the world.
 
     Attributes:
-        secret: environment variable -> its value. mark: a new random word, which nobody can have foreseen.
+        secret: environment variable -> its value; ask it by `key`. mark: a new random word, which nobody can have
+            foreseen.
     """
 
     calls: DailyCalls
@@ -75,6 +77,14 @@ class JudgeWorld:
     secret: Callable[[str], str | None]
     clock: Clock
     mark: Callable[[], str]
+
+    def key(self, variable: str) -> str | None:
+        """The value of a variable; None also where its file cannot be used now, as while somebody writes it."""
+        try:
+            return self.secret(variable)
+        except InputError as error:
+            LOG.warning("a judge is not asked: %s", error)
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +193,7 @@ class JudgePanel:
         return self._no_key(rule)
 
     def _no_key(self, rule: JudgeRule) -> str | None:
-        return None if rule.key_env is None or usable_key(self._world.secret(rule.key_env)) else NO_KEY
+        return None if rule.key_env is None or usable_key(self._world.key(rule.key_env)) else NO_KEY
 
     def _drawn(
         self,
@@ -278,7 +288,9 @@ class JudgePanel:
 
     async def _asked(self, host: Outbound, question: _Question, seconds: float) -> Measurement:
         rule = question.rule
-        key = None if rule.key_env is None else self._world.secret(rule.key_env)
+        key = None if rule.key_env is None else self._world.key(rule.key_env)
+        if rule.key_env is not None and not usable_key(key):  # it went after the batch began
+            return Measurement(None, reason=NO_KEY)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             reply = await host.post(_FORM.api.path, question.body, headers, seconds=seconds, most=MOST_BYTES)

@@ -266,6 +266,7 @@ class ScoreEventMeters:
         self._failing = Gauge(
             "keelwatch_score_events_failing_seconds", "How long nothing of what waits is taken.", registry=registry
         )
+        self._failing.set_function(lambda: self._clock() - self._since if self._since else 0.0)
         self._lost = Counter(
             "keelwatch_score_blocks_lost",
             "Blocks of scores that nobody took in time, or could read.",
@@ -278,14 +279,16 @@ class ScoreEventMeters:
         """So many events arrived; `refused` of them were not taken for what they are, and are not sent again."""
         self._events.labels("sent").inc(n - refused)
         self._events.labels("refused").inc(refused)
+        self.well()
+
+    def well(self) -> None:
+        """What waited was taken, or nothing waits."""
         self._since = 0.0
-        self._failing.set_function(lambda: 0.0)
 
     def lost(self, n: int) -> None:
         """So many blocks of scores left their topic before anybody took them, or could not be read."""
         self._lost.inc(n)
 
     def failed(self) -> None:
-        """What waits was not taken, and is tried again."""
+        """What waits was not taken, or cannot be read, and is tried again."""
         self._since = self._since or self._clock()
-        self._failing.set_function(lambda: self._clock() - self._since if self._since else 0.0)

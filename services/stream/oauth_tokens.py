@@ -13,9 +13,11 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Final, Protocol
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -30,7 +32,11 @@ MOST_BYTES: Final = 64 * 1024
 ASK_SECONDS: Final = 8.0
 UNKNOWN_LIFE: Final = 60.0
 """Seconds that a token is used whose life nobody told."""
+FAILED_SECONDS: Final = 5.0
+"""Seconds for which an endpoint that gave no token is not asked again."""
 _USED_SHARE: Final = 0.8
+_ASKING: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="oauth")
+"""Its own: an endpoint that is silent must not keep the threads of all other work."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 
@@ -83,6 +89,15 @@ class TokenEndpoint:
     ca_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A token, and until when it is used as it is, and used at all."""
+
+    token: str = field(repr=False)
+    fresh_until: float
+    good_until: float
+
+
 class EndpointTokens:
     """OAuthTokens by the grant of client credentials; one is kept as long as it is good."""
 
@@ -90,26 +105,48 @@ class EndpointTokens:
         """Nothing is asked yet. `clock` counts seconds."""
         self._endpoint = endpoint
         self._clock = clock
-        self._lock = Lock()
-        self._token = ""
-        self._fresh_until = self._good_until = float("-inf")
+        self._asking, self._beginning = Lock(), Lock()
+        self._kept = _Kept("", float("-inf"), float("-inf"))
+        self._failure, self._failed_until = "", float("-inf")
+        self._renewal: Thread | None = None
 
     def current(self) -> str:
-        """The kept token, or a new one; while nobody gives a new one, the old one to its end."""
-        with self._lock:
-            now = self._clock()
-            if now >= self._fresh_until:
-                try:
-                    self._renew(now)
-                except NoTokenError:
-                    if now >= self._good_until:
-                        raise
-            return self._token
+        """The kept token, or a new one. While the kept one is good nobody waits: a new one is asked for beside.
 
-    def _renew(self, now: float) -> None:
-        token, life = _granted(self._endpoint, asyncio.run(_ask(self._endpoint)))
-        self._token = token
-        self._fresh_until, self._good_until = now + _USED_SHARE * life, now + life
+        A failure is told again for some seconds before the endpoint is asked again: whoever waited for it does not
+        wait for another.
+        """
+        kept, now = self._kept, self._clock()
+        if now < kept.good_until:
+            if now >= max(kept.fresh_until, self._failed_until):
+                self._begin_renewal()
+            return kept.token
+        with self._asking:
+            if self._clock() >= self._kept.good_until:
+                self._renew()
+            return self._kept.token
+
+    def _begin_renewal(self) -> None:
+        with self._beginning:
+            if self._renewal is None or not self._renewal.is_alive():
+                self._renewal = Thread(target=self._renew_beside, name="oauth-renewal", daemon=True)
+                self._renewal.start()
+
+    def _renew_beside(self) -> None:
+        with self._asking, suppress(NoTokenError):
+            if self._clock() >= self._kept.fresh_until:
+                self._renew()
+
+    def _renew(self) -> None:
+        now = self._clock()
+        if now < self._failed_until:
+            raise NoTokenError(self._failure)
+        try:
+            token, life = _granted(self._endpoint, asyncio.run(_ask(self._endpoint)))
+        except NoTokenError as error:
+            self._failure, self._failed_until = str(error.args[0]), self._clock() + FAILED_SECONDS
+            raise
+        self._kept = _Kept(token, now + _USED_SHARE * life, now + life)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +162,7 @@ class OAuthTokens(AbstractTokenProvider):  # type: ignore[misc]
 
     async def token(self) -> str:
         """A token that is good now; the loop goes on while it is waited for."""
-        return await asyncio.to_thread(self.source.current)
+        return await asyncio.get_running_loop().run_in_executor(_ASKING, self.source.current)
 
     def extensions(self) -> Mapping[str, str]:
         """What the broker is told beside it."""

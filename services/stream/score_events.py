@@ -20,7 +20,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.score import ScoreBlock
 from schemas.topics import SCORES
-from services.errors import UnknownOutcome
+from services.errors import UnknownOutcome, fault_trace
 from services.observability.metrics import ScoreEventMeters
 from services.outbound import HttpReply, Outbound, Unanswered, UrlRefused
 from services.ports import Publish
@@ -141,22 +141,24 @@ def _rejected(body: bytes) -> int:
     try:
         told = json.loads(body)["partialSuccess"]["rejectedLogRecords"]
         return max(int(told), 0)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return 0
 
 
 class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Forgets how far partitions were read: whoever has them next commits."""
+    """Forgets how far partitions were read: whoever has them next commits. Knows whether the group took us in."""
 
     def __init__(self, expected: dict[TopicPartition, int]) -> None:
         self._expected = expected
+        self.joined = False
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """They may go to another process."""
         self._expected.clear()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Where each begins, the group knows."""
+        """Where each begins, the group knows; it may have none for us."""
+        self.joined = True
 
 
 class ScoreEventExporter:
@@ -180,16 +182,19 @@ class ScoreEventExporter:
         while True:
             try:
                 await self._follow()
-            except Exception as error:
-                if not is_dependency(error):
-                    raise
-                LOG.warning("waits for the broker: %s", fault_text(error))
+            except Exception as error:  # an export never ends the worker
+                self._meters.failed()
+                if is_dependency(error):
+                    LOG.warning("waits for the broker: %s", fault_text(error))
+                else:
+                    LOG.error("scores are not sent, begins again: %s", fault_trace(error))
                 await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _follow(self) -> None:
         known = await connected_broker(self._broker)
         async with consumer(known, GROUP) as client, self._sink.connected(known):
-            client.subscribe([SCORES.name], listener=_Forgetting(self._expected))
+            listener = _Forgetting(self._expected)
+            client.subscribe([SCORES.name], listener=listener)
             while True:
                 found = await client.getmany(timeout_ms=_POLL_MS, max_records=_BLOCKS)
                 wait = 0.0
@@ -198,6 +203,8 @@ class ScoreEventExporter:
                         client.seek(place, records[0].offset)
                     else:
                         wait = await self._take(client, place, records)
+                if not found and listener.joined and self._pause == self._first_pause and _read(client):
+                    self._meters.well()
                 await asyncio.sleep(wait)
 
     async def _take(self, client: AIOKafkaConsumer, place: TopicPartition, records: Sequence[ConsumerRecord]) -> float:
@@ -219,14 +226,24 @@ class ScoreEventExporter:
             self._pause = self._first_pause
             self._expected[place] = record.offset + 1
             await client.commit({place: record.offset + 1})
+            self._meters.well()
         return 0.0
 
     async def hand_over(self, record: ConsumerRecord) -> None:
-        """Send the events of one block.
+        """Send the events of one block. One that fails by itself, whatever fails in it, is counted and left.
 
         Raises:
             NotTaken: if some of them are to be sent again; those before come twice then.
         """
+        try:
+            await self._hand_over(record)
+        except Exception as error:
+            if isinstance(error, NotTaken) or is_dependency(error):
+                raise
+            self._meters.lost(1)
+            LOG.error("a block of scores is left out: %s", fault_trace(error))
+
+    async def _hand_over(self, record: ConsumerRecord) -> None:
         block = await asyncio.to_thread(decode_record, record.topic, record.value)
         if not isinstance(block, ScoreBlock):
             self._meters.lost(1)
@@ -234,6 +251,11 @@ class ScoreEventExporter:
         wanted = self._chosen(block.route)
         for body, n in await asyncio.to_thread(_bodies, block, wanted):
             self._meters.sent(n, await self._sink.send(block.route, body, n))
+
+
+def _read(client: AIOKafkaConsumer) -> bool:
+    """Whether the broker has told how much lies on each of our partitions."""
+    return all(client.highwater(place) is not None for place in client.assignment())
 
 
 def _bodies(block: ScoreBlock, wanted: Collection[str]) -> list[tuple[bytes, int]]:

@@ -84,6 +84,7 @@ def test_filters(api: Api) -> None:
     refused = {one["id"] for one in items(api, EXCHANGED, signal="refusal")}
     assert refused == {f"e{i}" for i in range(EXCHANGES) if i % (5 if i < 240 else 40) == 0 and i % 10 != 9}
     assert {one["identity"] for one in items(api, EXCHANGED, identity=SECOND)} == {SECOND}
+    assert items(api, EXCHANGED, signal="custom.tea") == []  # an own signal's name holds a dot
     assert items(api, EXCHANGED, signal="pii_leak") == items(api, EXCHANGED, signal="refusa_") == []
     assert items(api, EXCHANGED, route="no/such") == items(api, READINGS, route="no/such") == []
 
@@ -113,6 +114,7 @@ def test_an_exchange_that_is_not_there(api: Api, id: str) -> None:
         (READINGS, {"cursor": "MS4A"}, "cursor"),
         (EXCHANGED, {"cursor": "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTkuYQ"}, "cursor"),
         (EXCHANGED, {"signal": '"%\0'}, "signal"),
+        (EXCHANGED, {"conversation": "a\0"}, "conversation"),
         (EXCHANGED, {"identity": "x"}, "identity"),
         (EXCHANGED, {"kept": "perhaps"}, "kept"),
         (EXCHANGED, {"limit": 201}, "limit"),

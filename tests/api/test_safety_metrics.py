@@ -113,6 +113,22 @@ def test_the_worst_routes_are_shown_and_others_counted(database: Database, monke
     assert found["keelwatch_safety_left_out", "signals"] == 0
 
 
+def test_what_is_watched_is_the_last_that_the_bound_of_signals_cuts_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {f"custom.a{i}": True for i in range(5)}
+    recorded(database, *blocks([Row("e0", 0, 0.0, signals={"refusal": True} | own)], 1, LIFE))
+    api = api_on(database, Wire())
+    policy = api.policy(LIFE)
+    watched = {*policy.floors, *policy.objectives}
+    monkeypatch.setattr(safety_metrics, "MOST_SIGNALS", len(watched) + 2)
+    found = samples(scraped(api))
+    shown = {name[2] for name in found if name[0] == "keelwatch_signal_scored_exchanges"}
+    assert "refusal" in watched
+    assert shown == watched | {"custom.a0", "custom.a1"}
+    assert found["keelwatch_safety_left_out", "signals"] == 3
+
+
 def test_a_scrape_takes_as_many_statements_for_many_routes_as_for_one(database: Database) -> None:
     api, counts = api_on(database, Wire()), []
     for some in (["r/0"], [f"r/{i}" for i in range(1, 12)]):

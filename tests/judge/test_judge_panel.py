@@ -24,6 +24,7 @@ from services.score.blocks import rows_of
 from services.score.core import ExchangeScorer
 from services.score.redaction import Redactor
 from services.score.scored_text import scored_text
+from services.settings import secret
 from services.signals.protocol import Measurement, ScoredText
 from services.wiring import configured_signals
 from tests.support.own_signals import MODEL, JudgeServer, about_tea, reply
@@ -100,6 +101,33 @@ def test_the_key_is_sent_and_its_lack_is_said(judge: JudgeServer, tmp_path: Path
     without = Made(tmp_path, monitor)
     assert without.say(text_of("tea")) == [Measurement(None, reason="no_key")]
     assert without.panel.unusable == {TEA: "no_key"}
+
+
+def test_a_file_of_its_key_that_cannot_be_used_now_leaves_exchanges_unscored_and_ends_nothing(
+    judge: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    monkeypatch.setenv("JUDGE_KEY_FILE", str(file))
+    made = Made(tmp_path, judge.monitor(api_key_env="JUDGE_KEY"))
+    made.panel._world = replace(made.panel._world, secret=secret)
+    no_key = [Measurement(None, reason="no_key")]
+    assert made.say(text_of("tea")) == no_key  # there is none
+    file.touch()
+    assert made.say(text_of("tea")) == no_key  # somebody writes it
+    file.write_text("sk-made-up-0001\n")
+    assert made.say(text_of("tea")) == [Measurement(True)]
+    monkeypatch.setenv("JUDGE_KEY", "sk-made-up-0002")
+    assert made.say(text_of("tea")) == no_key  # two of them
+    assert made.panel.unusable == {TEA: "no_key"}
+    assert judge.keys == ["Bearer sk-made-up-0001"]
+
+
+def test_a_key_that_goes_after_a_batch_began_is_not_left_out_of_the_call(judge: JudgeServer, tmp_path: Path) -> None:
+    made = Made(tmp_path, judge.monitor(api_key_env="JUDGE_KEY"))
+    kept = iter(["sk-made-up-0001"])
+    made.panel._world = replace(made.panel._world, secret=lambda _: next(kept, None))
+    assert made.say(text_of("tea")) == [Measurement(None, reason="no_key")]
+    assert judge.seen == []
 
 
 def test_a_judge_that_was_not_checked_is_not_asked(judge: JudgeServer, tmp_path: Path) -> None:

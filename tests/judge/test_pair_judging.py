@@ -22,8 +22,10 @@ from services.judge.checks import JudgeChecks
 from services.judge.daily_calls import DailyCalls
 from services.judge.pair_judging import PairJudge
 from services.judge.panel import JudgeWorld
+from services.settings import SettingsError
 from services.signals.custom.judge_rule import JudgeRule
 from services.wording import evaluations
+from services.wording.signals import why
 from tests.support.own_signals import JudgeServer, judging
 from tests.support.results import answer, result, suite_of
 
@@ -47,13 +49,14 @@ def judged(judge: JudgeServer, folder: Path, says: Says, later: Callable[[int], 
     """What the judge prefers of "an old answer" and the later answers, to 12 questions."""
     judge.say = says
     checked, allowed = more.pop("checked", True), more.pop("allowed", ("127.0.0.1",))
+    secret = more.pop("secret", lambda _: None)
     monitor = judge.monitor(**more)
     (definition,) = monitor.signals
     checks = JudgeChecks.of(folder)
     if checked:
         checks.keep("custom.tea", definition.version, Agreement(both=20, neither=20), NOW)
     marks = iter(range(1000))
-    world = JudgeWorld(DailyCalls.of(folder), checks, allowed, {}.get, lambda: NOW, lambda: f"mark-{next(marks)}")
+    world = JudgeWorld(DailyCalls.of(folder), checks, allowed, secret, lambda: NOW, lambda: f"mark-{next(marks)}")
     assert isinstance(definition.rule, JudgeRule)
     asking = PairJudge(definition, definition.rule, world, str)
     return asyncio.run(asking.judged(run(lambda _: "an old answer", "a"), run(later, "b")))
@@ -104,6 +107,16 @@ def test_calls_that_the_day_does_not_hold_leave_pairs_and_no_check_leaves_all(
     calls = DailyCalls.of(tmp_path / "other").take("custom.tea", 18, 18, NOW.date())
     assert calls == 18, "none of the day's were made"
     assert len(judge.seen) == 8
+
+
+def test_a_file_of_its_key_that_cannot_be_used_leaves_all_pairs_with_the_reason(
+    judge: JudgeServer, tmp_path: Path
+) -> None:
+    def unreadable(_variable: str) -> str | None:
+        raise SettingsError("JUDGE_KEY_FILE: /key holds nothing; write the secret alone into it")
+
+    found = judged(judge, tmp_path, first, new, api_key_env="JUDGE_KEY", secret=unreadable)
+    assert (found.reason, found.pairs, judge.seen) == (why("no_key"), (), [])
 
 
 def test_a_comparison_tells_the_pairs_and_decides_nothing_by_them(judge: JudgeServer, tmp_path: Path) -> None:

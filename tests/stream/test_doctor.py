@@ -23,6 +23,29 @@ def outcome(finding: core.DoctorFinding) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
+    ("alert", "without", "with_ours"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "own_missing", "own_missing"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", "own_missing", "own_refused"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "tls_alert", "own_refused"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "tls_alert", "own_refused"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "own_missing", "tls_alert"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "tls_alert", "tls_alert"),
+        ("TLSV1_UNRECOGNIZED_NAME", "tls_alert", "tls_alert"),
+    ],
+)
+def test_only_an_alert_about_a_certificate_that_we_show_blames_it(alert: str, without: str, with_ours: str) -> None:
+    found = [
+        core.broker("SSL", core.Contact("h:1", "talk", "SSLError", alert=alert, shows_certificate=shown))
+        for shown in (False, True)
+    ]
+    assert [one.cause for one in found] == [without, with_ours]
+    assert all((one.cause == "tls_alert") == (alert in one.message) for one in found)
+    ended = core.Contact("h:1", "talk", "SSLError", alert=alert, shows_certificate=True, certificate_ended=True)
+    assert core.broker("SSL", ended).cause == with_ours.replace("own_refused", "own_ended")
+
+
+@pytest.mark.parametrize(
     ("free", "writable", "said"),
     [
         (5 * GIB, True, ("ok", "ok")),

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.stream.oauth_tokens import EndpointTokens, NoTokenError, OAuthTokens, TokenEndpoint, TokenFile
+from services.stream.oauth_tokens import (
+    FAILED_SECONDS,
+    EndpointTokens,
+    NoTokenError,
+    OAuthTokens,
+    TokenEndpoint,
+    TokenFile,
+)
 from tests.support.authorities import CLIENT, SECRET, Issuer
 from tests.support.brokers import unused_ports
 
@@ -41,7 +49,60 @@ def test_a_token_is_asked_for_once_and_anew_after_four_fifths_of_its_life(issuer
         assert tokens.current() == first
         assert issuer.asked == before + 1
         clock.now = 81.0
+        assert tokens.current() == first
+        renewed(tokens)
+        assert issuer.asked == before + 2
         tokens.current()
+        assert issuer.asked == before + 2
+
+
+def renewed(tokens: EndpointTokens) -> None:
+    """Wait for what is asked for beside."""
+    assert tokens._renewal is not None
+    tokens._renewal.join()
+
+
+def test_a_silent_endpoint_is_asked_once_and_keeps_no_thread_of_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.stream.oauth_tokens.ASK_SECONDS", 1.0)
+    connections: list[asyncio.StreamWriter] = []
+
+    async def many() -> None:
+        came = asyncio.Event()
+
+        async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.append(writer)
+            came.set()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        source = OAuthTokens(EndpointTokens(endpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token")))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+        asked = [asyncio.create_task(source.token()) for _ in range(7)]
+        await came.wait()
+        await asyncio.to_thread(int)
+        assert not any(one.done() for one in asked)
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(one) for one in told} == {NoTokenError}
+        assert len({str(one) for one in told}) == len(connections) == 1
+        for one in connections:
+            one.close()
+        server.close()
+
+    asyncio.run(many())
+
+
+def test_a_failure_is_told_for_some_seconds_and_then_the_endpoint_is_asked_again(issuer: Issuer) -> None:
+    clock = Clock()
+    with issuer.endpoint(answer=(500, {})) as url:
+        tokens = EndpointTokens(endpoint(url), clock)
+        before = issuer.asked
+        for now in (0.0, FAILED_SECONDS - 0.1):
+            clock.now = now
+            with pytest.raises(NoTokenError, match="answers 500"):
+                tokens.current()
+        assert issuer.asked == before + 1
+        clock.now = FAILED_SECONDS
+        with pytest.raises(NoTokenError, match="answers 500"):
+            tokens.current()
         assert issuer.asked == before + 2
 
 
@@ -64,6 +125,7 @@ def test_while_nobody_gives_a_new_one_the_old_one_is_used_to_its_end(issuer: Iss
         first = tokens.current()
     clock.now = 99.0
     assert tokens.current() == first
+    renewed(tokens)
     clock.now = 101.0
     with pytest.raises(NoTokenError, match="KEELWATCH_KAFKA_TOKEN_URL: cannot connect"):
         tokens.current()

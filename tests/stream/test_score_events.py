@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -155,6 +156,8 @@ def test_an_endpoint_that_is_away_is_waited_for() -> None:
         ((500, {}, b""), 3),
         ((200, {}, b'{"partialSuccess": {"rejectedLogRecords": "2", "errorMessage": "x"}}'), 2),
         ((200, {}, b'{"partialSuccess": {"rejectedLogRecords": 99}}'), 3),
+        ((200, {}, b'{"partialSuccess": {"rejectedLogRecords": 1e999}}'), 0),
+        ((200, {}, b'{"partialSuccess": {"rejectedLogRecords": NaN}}'), 0),
         ((200, {}, b'{"partialSuccess": {}}'), 0),
         ((200, {}, b"\xff"), 0),
         ((200, {}, b"[" * 100_000), 0),
@@ -169,6 +172,62 @@ def test_what_is_refused_for_what_it_is_is_counted_and_keeps_nothing_waiting(
     assert counted(registry) == (6 - refused, refused)
     assert registry.get_sample_value("keelwatch_score_blocks_lost_total") == 1
     assert len(collector.taken) == 3
+
+
+class FailingSink:
+    """A sink that breaks at every other block in a way that nobody foresaw."""
+
+    def __init__(self) -> None:
+        self.asked = self.connections = 0
+
+    @asynccontextmanager
+    async def connected(self, _broker: Broker) -> AsyncIterator[None]:
+        self.connections += 1
+        yield
+
+    async def send(self, _route: str, _body: bytes, _n: int) -> int:
+        self.asked += 1
+        if self.asked % 2:
+            raise ZeroDivisionError(_body.decode())
+        return 0
+
+
+def test_a_block_that_fails_in_an_unforeseen_way_is_counted_and_the_next_one_is_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry = CollectorRegistry()
+    sink = FailingSink()
+    made = ScoreEventExporter(Broker("127.0.0.1:1"), sink, lambda _: SIGNALS, ScoreEventMeters(registry))
+    handed_over(made, one(), one())
+    assert (counted(registry), sink.asked) == ((3, 0), 2)
+    assert registry.get_sample_value("keelwatch_score_blocks_lost_total") == 1
+    assert "ZeroDivisionError" in caplog.text
+    assert "e0" not in caplog.text
+
+
+def test_nothing_that_fails_ends_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = CollectorRegistry()
+    made = ScoreEventExporter(Broker("127.0.0.1:1"), FailingSink(), lambda _: SIGNALS, ScoreEventMeters(registry))
+    tries = asyncio.Event()
+
+    async def connected(_broker: Broker) -> Broker:
+        if getattr(connected, "before", False):
+            tries.set()
+        connected.before = True  # type: ignore[attr-defined]
+        raise LookupError
+
+    async def work() -> None:
+        task = asyncio.create_task(made.run(lambda _: None))  # type: ignore[arg-type, return-value]
+        await asyncio.wait({task, waiting := asyncio.create_task(tries.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        assert waiting.done()
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.setattr("services.stream.score_events.connected_broker", connected)
+    monkeypatch.setattr("services.stream.score_events._RECONNECT_SECONDS", 0.01)
+    asyncio.run(work())
+    assert registry.get_sample_value("keelwatch_score_events_failing_seconds") > 0  # type: ignore[operator]
 
 
 def watched(text: str) -> Any:

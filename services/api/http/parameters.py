@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.routing import APIRoute
+from pydantic import AfterValidator
 
+from services.api.http import otlp_answers
 from services.api.http.problems import FieldFault, Problem
 
 _LONGEST = 100
 
 
+def _without_nulls(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+PageText = Annotated[str, Query(max_length=200), AfterValidator(_without_nulls)]
+"""What people typed into a page. A NUL is a character that no database has to take, and no name of ours holds."""
+NO_NUL: Final = r"^[^\x00]*$"
+"""The pattern of a text that is looked up as it is."""
+
+
 def refusing_unknown(router: APIRouter) -> APIRouter:
-    """The router, each of whose paths refuses what it does not know, after it has looked who asks."""
+    """The router, whose paths refuse what they do not know, after they have looked who asks; but for those of OTLP.
+
+    An exporter that is told 400 drops what it holds, and nothing there asks for an answer.
+    """
     for route in router.routes:
-        if isinstance(route, APIRoute):
+        if isinstance(route, APIRoute) and route.path not in otlp_answers.PATHS:
             route.dependencies.append(Depends(refuse_unknown))
     return router
 

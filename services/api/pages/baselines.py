@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection
 
@@ -15,6 +15,7 @@ from services.api.auth import csrf
 from services.api.auth.authorization import needs, who
 from services.api.decision_conflicts import route_version
 from services.api.http.paging import cursor_of, place_of
+from services.api.http.parameters import PageText
 from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
 from services.api.pages.render import PageContext, page
@@ -28,7 +29,6 @@ from services.store.decisions import DecisionFilter, StaleDecision
 _ROUTES: Final = 50
 _DECISIONS: Final = 50
 _BASELINES: Final = 20
-_Text = Annotated[str, Query(max_length=200)]
 
 
 def routers(parts: PageContext) -> tuple[APIRouter, ...]:
@@ -40,7 +40,7 @@ def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/baselines")
-    async def baselines(request: Request, route: _Text = "", after: _Text = "") -> Response:
+    async def baselines(request: Request, route: PageText = "", after: PageText = "") -> Response:
         text = route.strip().lower()
         within = ("*",) if not text else (text if "*" in text else f"*{text}*",)
         seen, now = who(request).routes, parts.decisions.clock()
@@ -59,7 +59,7 @@ def _reading(parts: PageContext) -> APIRouter:
         return page(request, "baselines.html", told)
 
     @made.get("/baselines/{route:path}")
-    async def baseline(request: Request, route: str, cursor: _Text = "") -> Response:
+    async def baseline(request: Request, route: str, cursor: PageText = "") -> Response:
         return await _route(request, parts, route, _RouteForm(cursor=cursor))
 
     return made

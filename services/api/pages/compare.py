@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from schemas.evaluation import HazardComparison, Outcome
 from schemas.identity import Model
 from services.api.auth.authorization import needs, visible_globs, who
 from services.api.http.paging import is_id
+from services.api.http.parameters import PageText
 from services.api.http.problems import call_store, query_store
 from services.api.pages.bars import HazardChange, bars, common_scale
 from services.api.pages.render import PageContext, page
@@ -155,7 +156,6 @@ def _flip(id: str, worse: bool, before: RunResult, after: RunResult) -> Flip:
 
 _MOST_RUNS: Final = 100
 _EMPTY: Final = ""
-Given = Annotated[str, Query(max_length=200)]
 
 
 def routers(parts: PageContext) -> tuple[APIRouter, ...]:
@@ -163,7 +163,9 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/compare")
-    async def two(request: Request, route: Given = _EMPTY, before: Given = _EMPTY, after: Given = _EMPTY) -> Response:
+    async def two(
+        request: Request, route: PageText = _EMPTY, before: PageText = _EMPTY, after: PageText = _EMPTY
+    ) -> Response:
         principal = who(request)
         told: dict[str, Any] = {"view": None, "earlier": None, "later": None, "models": {}}
         if is_id(before) and is_id(after):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, get_args
+from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from schemas.alert import SEVERITIES, Severity
 from schemas.incident import Incident, IncidentState
 from services.api.auth.authorization import Principal, needs, who
 from services.api.http.paging import cursor_of, place_of
+from services.api.http.parameters import PageText
 from services.api.http.problems import Problem, query_store
 from services.api.pages import incident
 from services.api.pages.incident import incidents_heading
@@ -30,7 +31,6 @@ _STATES: Final[dict[str, tuple[IncidentState, ...]]] = {
     "all": (),
 }
 """What the form offers -> the states that it means."""
-_Text = Annotated[str, Query(max_length=200)]
 
 
 def routers(parts: PageContext) -> tuple[APIRouter, ...]:
@@ -43,7 +43,7 @@ def _listing(parts: PageContext) -> APIRouter:
 
     @made.get("/incidents")
     async def incidents(
-        request: Request, route: _Text = "", state: _Text = "", severity: _Text = "", cursor: _Text = ""
+        request: Request, route: PageText = "", state: PageText = "", severity: PageText = "", cursor: PageText = ""
     ) -> Response:
         fields = {"route": route.strip(), "state": state, "severity": severity}
         asker = who(request)

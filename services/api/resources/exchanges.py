@@ -21,6 +21,7 @@ from services.api.http.body import BodyBudget, read_body
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, AskedSpan, index_cursor, index_place_of
+from services.api.http.parameters import NO_NUL
 from services.api.http.problems import (
     MEDIA_TYPE,
     RETRY_SECONDS,
@@ -238,9 +239,12 @@ def _add_list(made: APIRouter, database: Database) -> None:
         route: Annotated[Route, _ROUTE],
         identity: Annotated[str | None, Query(description="Only answered by this.", pattern=HEX16)] = None,
         signal: Annotated[
-            str | None, Query(description="Only where it was true.", pattern="^[a-z0-9_]{1,100}$", examples=["refusal"])
+            str | None,
+            Query(description="Only where it was true.", pattern="^[a-z0-9_.]{1,100}$", examples=["refusal"]),
         ] = None,
-        conversation: Annotated[str | None, Query(description="Only of this conversation.", max_length=500)] = None,
+        conversation: Annotated[
+            str | None, Query(description="Only of this conversation.", max_length=500, pattern=NO_NUL)
+        ] = None,
         kept: Annotated[bool, Query(description="Only those whose redacted text was kept.")] = False,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,

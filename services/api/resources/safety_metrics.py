@@ -34,7 +34,7 @@ from services.store.tables import EVERYTHING
 MOST_ROUTES: Final = 200
 """Routes of one answer, the worst first; more are asked for by other keys, or with `route`."""
 MOST_SIGNALS: Final = 64
-"""Signals of one route, by name."""
+"""Signals of one route: those with a floor or an objective first, then by name."""
 MOST_GLOBS: Final = 20
 _Value = tuple[tuple[str, ...], float]
 
@@ -49,10 +49,15 @@ class ShownRoute:
 
     @property
     def rates(self) -> dict[str, SignalRate | None]:
-        """Signal -> its rate on the whole route, by name; None of one that is watched and was never counted."""
-        found: dict[str, SignalRate | None] = dict.fromkeys((*self.policy.floors, *self.policy.objectives))
+        """Signal -> its rate on the whole route; None of one that is watched and was never counted.
+
+        What has a floor or an objective stands first: it is the last that a bound may cut off.
+        """
+        watched = frozenset((*self.policy.floors, *self.policy.objectives))
+        found: dict[str, SignalRate | None] = dict.fromkeys(watched)
         found |= {one.signal: one for one in self.safety.rates if one.identity is None and one.slice is None}
-        return dict(sorted(found.items())) if self.safety.until is not None else {}
+        in_order = sorted(found, key=lambda name: (name not in watched, name))
+        return {name: found[name] for name in in_order} if self.safety.until is not None else {}
 
 
 @dataclass(frozen=True, slots=True)
