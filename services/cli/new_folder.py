@@ -25,7 +25,8 @@ SLACK_TOKEN: Final = "KEELWATCH_SLACK_TOKEN"  # noqa: S105 -- a variable's name
 _KAFKA_CLUSTER: Final = "KEELWATCH_KAFKA_CLUSTER_ID"
 _POSTGRES_PASSWORD: Final = "KEELWATCH_POSTGRES_PASSWORD"  # noqa: S105 -- a variable's name
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-_OF_MESSAGES: Final = ("KEELWATCH_PUBLIC_URL", "KEELWATCH_SLACK_SIGNING_SECRET")
+_MOUNTED: Final = {"/etc/keelwatch/keelwatch.yaml": f"./{MONITOR_FILE}", "/run/secrets/api_key": f"./{KEY_FILE}"}
+"""Where containers find files -> the file of the folder."""
 _LOCAL: Final = (".localhost", ".local", ".internal")
 
 
@@ -192,20 +193,14 @@ def compose_text(whole: str, source: str, answers: FolderAnswers) -> str:
     for service in made["services"].values():
         if "build" in service:
             service["build"]["context"] = source
-            service["volumes"] = [_monitor_mount(one) for one in service["volumes"]]
+        for volume in service.get("volumes", ()):
+            if isinstance(volume, dict) and volume["target"] in _MOUNTED:
+                volume["source"] = _MOUNTED[volume["target"]]
     watch = made["services"]["watch"]["environment"]
     watch |= {name: f"${{{name}:-}}" for name in needed_secrets(answers)}
-    # It sends the messages: their links and buttons need what the API has.
-    watch |= {name: made["services"]["api"]["environment"][name] for name in _OF_MESSAGES}
-    made["secrets"]["api_key"]["file"] = f"./{KEY_FILE}"
     head = (
         "# Written by `keelwatch init` after docker-compose.yml of the repository. Secrets come from .env beside it.\n"
     )
     # Through JSON: parts that services share are written out, not referred to.
     text: str = yaml.safe_dump(json.loads(json.dumps(made)), sort_keys=False, width=1000)
     return head + text.replace("see infra/docker/example.env", "see .env")
-
-
-def _monitor_mount(volume: str) -> str:
-    inside = ":/etc/keelwatch/keelwatch.yaml:ro"
-    return f"./{MONITOR_FILE}{inside}" if volume.endswith(inside) else volume
