@@ -102,7 +102,7 @@ def test_a_parameter_that_cannot_be_used_is_named(api: Api, query: dict[str, Any
     assert answer.json()["errors"][0]["field"] in (field, "0")
 
 
-@pytest.mark.parametrize("path", [f"{PATH}/0000000000000000", f"{PATH}/x%00", "/v1/nothing", "/nothing", "/docs"])
+@pytest.mark.parametrize("path", [f"{PATH}/0000000000000000", f"{PATH}/x%00", "/v1/nothing", "/nothing"])
 def test_what_is_not_there_is_a_problem_with_the_way_on(api: Api, path: str) -> None:
     answer = asked(api, "GET", path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

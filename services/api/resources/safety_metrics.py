@@ -255,7 +255,13 @@ def router(
     """The path, for those whom `guard` lets view; `policy` is what the monitor file says of a route."""
     made = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/metrics", summary="Read safety rates for Prometheus", response_class=Response, responses=_ANSWERS)
+    @made.get(
+        "/metrics",
+        operation_id="getSafetyMetrics",
+        summary="Read safety rates for Prometheus",
+        response_class=Response,
+        responses=_ANSWERS,
+    )
     async def metrics(
         request: Request,
         route: Annotated[
