@@ -168,12 +168,14 @@ def test_what_is_stopped_leaves_a_file_of_what_is_missing(
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    sent = [line for line in file.read_text().splitlines() if line]
-    assert said.startswith(f"sent {len(sent) - len(left.read_text().splitlines())}, ")
+    lines = [line for line in file.read_text().splitlines() if line]
+    sent, acknowledged, failed = map(int, re.findall(r"[0-9]+", said))
+    assert len(left.read_text().splitlines()) == len(lines) - acknowledged
     assert keelwatch("publish", left, *where)[0] == 0
     there = capture(keelwatch, embedded_broker, topic, tmp_path / "all")
     assert set(re.findall(r'"id": ?"(e\d+)"', "\n".join(there))) == {f"e{i}" for i in range(60)}
-    assert len(there) == len(sent)
+    on_the_way = sent - acknowledged - failed  # when it was stopped: the broker may have it, and did not say so
+    assert len(lines) <= len(there) <= len(lines) + on_the_way
 
 
 def test_a_rate_is_kept(keelwatch, cluster: Cluster, file: Path) -> None:
