@@ -11,11 +11,12 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Table, inspect, select, text
 
 from services.monitor import RoutePolicy
 from services.record.recorder import Recorder
-from services.store.engine import Database, StoreError, alembic_config, open_database
+from services.store.engine import Database, StoreError, alembic_config, newest_revision, open_database
 from services.store.tables import all_metadata
 from tests.record.stories import ROUTES, story
 from tests.support.databases import dump, opened
@@ -161,3 +162,9 @@ WANTED = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_time
 
 def _routes() -> Table:
     return all_metadata().tables["routes"]
+
+
+def test_the_newest_file_by_its_name_is_the_head_of_all(database: Database) -> None:
+    """A database at it is opened without Alembic."""
+    with database.write() as connection:
+        assert newest_revision() == ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
