@@ -12,13 +12,14 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote
 
+import anyio
 import httpx
 
 from services.errors import InputError
@@ -32,6 +33,8 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")
 _METADATA: Final = frozenset({ip_address("168.63.129.16")})  # Azure's, which looks public; others are link-local
 _CONTENT_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}", re.ASCII)
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.ASCII | re.IGNORECASE)
+
+_T = TypeVar("_T")
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -132,13 +135,16 @@ class Outbound:
         url = _extended(self.url, path, query or {})
         sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
         begun = ""
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._client.stream("POST", url, content=body, headers={**sent, **headers}) as answer,
-            ):
+
+        async def exchanged() -> HttpReply:
+            nonlocal begun
+            async with self._client.stream("POST", url, content=body, headers={**sent, **headers}) as answer:
                 begun = _told(answer.status_code, answer.headers.get("content-type", ""))
                 return HttpReply(answer.status_code, dict(answer.headers), await _whole(answer, most, most_events))
+
+        try:
+            async with asyncio.timeout(seconds):
+                return await _until_closed(exchanged())
         except TimeoutError:
             raise Unanswered("timeout", _too_slow(begun, seconds)) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -160,13 +166,41 @@ class Outbound:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await _until_closed(self._client.aclose())
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+async def _until_closed(work: Coroutine[Any, Any, _T]) -> _T:
+    """What `work` returns; its sockets are closed even if the caller is cancelled.
+
+    httpx closes sockets under shields of anyio, which `Task.cancel`, and asyncio's timeouts with it, break. So `work`
+    has a task of its own, which is cancelled by anyio's means and waited for.
+    """
+    scope = anyio.CancelScope()
+
+    async def inside() -> _T:
+        with scope:
+            return await work
+        raise asyncio.CancelledError
+
+    task = asyncio.create_task(inside())
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+            scope.cancel()
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # asyncio complains of one that nobody has looked at
+        raise cancelled
+    return task.result()
 
 
 def checked_url(url: str, allow_hosts: Collection[str] = ()) -> httpx.URL:

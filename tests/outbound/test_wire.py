@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
 import subprocess
+import time
 import tracemalloc
+import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -113,6 +116,35 @@ def test_a_query_follows_the_path_and_is_escaped(endpoint: Endpoint, query: dict
 def test_the_urls_own_query_stays_behind_the_path(endpoint: Endpoint) -> None:
     assert post(endpoint.url("normal", "both") + "/?a=1", query={"b": "2"}).status == 200
     assert endpoint.seen("both")[-1]["path"] == "/normal/both/v1/chat/completions?a=1&b=2"
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_whoever_is_cancelled_leaves_no_socket_open(endpoint: Endpoint, times: int) -> None:
+    """At every step of a request, and of the closing after it."""
+
+    async def asked() -> None:
+        async with Outbound(endpoint.url("normal"), LOCAL) as outbound, asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(outbound.post("/chat/completions", REQUEST, {}, seconds=20))
+
+    async def cancelled(steps: int) -> bool:
+        task = asyncio.create_task(asked())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+            time.sleep(0.001)  # what comes over the sockets has come by the next step
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        return bool(await asyncio.wait({task})) and task.cancelled()
+
+    gc.collect()
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        came = [asyncio.run(cancelled(steps)) for steps in range(80)]
+        gc.collect()
+    assert [str(one.message) for one in left] == []
+    assert came[0], "it was cancelled before it began"
+    assert not came[-1], "it was cancelled after its end"
 
 
 def test_nobody_there_is_said_with_the_address() -> None:
