@@ -97,7 +97,7 @@ sbom: $(RELEASE) ## build/sbom.json: what the core installs, as CycloneDX
 	@echo 'build/sbom.json'
 
 audit: $(RELEASE) ## known faults of what is pinned (needs PyPI's service); what it cannot look at is no pass
-	@for lock in core multilingual sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
+	@for lock in core multilingual mcp sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
 
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .

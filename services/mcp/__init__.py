@@ -1,0 +1,1 @@
+"""For agents on call: an MCP server over the API."""
