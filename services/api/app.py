@@ -146,6 +146,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield incidents.router(database, guard)
     yield incidents.timeline_router(database, guard)
     yield incidents.pairs_router(database, guard)
+    yield incidents.postmortem_router(database, guard)
     for resource in (comparisons, changes, readings, exchanges):
         yield resource.router(database, guard)
     yield profile.router(database, guard, api.policy, api.decisions.clock, api.scorers)

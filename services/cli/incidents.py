@@ -17,6 +17,7 @@ from services.store import incidents
 from services.wording import commands as words
 from services.wording import explanations
 from services.wording.explanations import Explanation
+from services.wording.postmortem import postmortem
 
 app = typer.Typer(help="Incidents and their timelines.", no_args_is_help=True)
 
@@ -76,6 +77,26 @@ def explain_incident(
     write_json(_explanation_object(found.incident.id, told, lines), json)
     if json != STDOUT:
         _print_explanation(told, lines)
+
+
+@app.command("postmortem")
+def write_postmortem(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Id of the incident.")],
+    out: Annotated[str, typer.Option(metavar="FILE.md", help="Where to write it; - prints it.")] = STDOUT,
+    database: DatabaseOption = None,
+) -> None:
+    """Write the draft of a postmortem: what is known of an incident, with headings for what only people know."""
+    base = opened(database)
+    found = base.query(incidents.details, id)
+    if found is None:
+        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
+    told, _ = base.query(lambda connection: explained(connection, found))
+    draft = postmortem(found.incident, told, found.comparisons, found.samples)
+    if out == STDOUT:
+        OUT.print(draft, markup=False, highlight=False, soft_wrap=True, end="")
+    else:
+        with writing(out, "--out") as sink:
+            sink.write(draft)
 
 
 def _explanation_object(id: str, told: Explanation, lines: Sequence[EvidenceLine]) -> dict[str, Any]:

@@ -48,3 +48,14 @@ def test_an_incident_that_never_was_is_refused(keelwatch, story):
     code, _, err = keelwatch("incident", "explain", "0" * 16, "--database", story)
     assert code == 2
     assert "`keelwatch incident list` names them" in err
+
+
+def test_a_postmortem_is_drafted(keelwatch, story, tmp_path):
+    _, listed, _ = keelwatch("incident", "list", "--database", story, "--json", "-")
+    id = json.loads(listed)[0]["id"]
+    code, printed, _ = keelwatch("incident", "postmortem", id, "--database", story)
+    assert (code, printed[:2], "## Timeline" in printed) == (0, "# ", True)
+    code, out, _ = keelwatch("incident", "postmortem", id, "--database", story, "--out", tmp_path / "p.md")
+    assert (code, out, (tmp_path / "p.md").read_text()) == (0, "", printed)
+    code, _, err = keelwatch("incident", "postmortem", "0" * 16, "--database", story)
+    assert (code, "incident list" in err) == (2, True)

@@ -1,9 +1,9 @@
-"""`GET /v1/incidents`, one incident, and its timeline, newest first, a page at a time."""
+"""`GET /v1/incidents`, one incident, its timeline, newest first, a page at a time, and the draft of a postmortem."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -18,10 +18,14 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, AskedSpan, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, query_store
+from services.charts.evidence_chart import explained
 from services.store import incidents as incident_store
 from services.store.engine import Database
 from services.store.incidents import IncidentFilter
 from services.store.tables import EVERYTHING
+from services.wording.postmortem import postmortem
+
+MARKDOWN: Final = "text/markdown"
 
 
 class IncidentPage(BaseModel):
@@ -191,5 +195,33 @@ def timeline_router(database: Database, guard: Guard) -> APIRouter:
         ]
         following = cursor_of(*items[limit - 1][0]) if len(items) > limit else None
         return tagged(request, {"items": [plain_object(entry) for _, entry in items[:limit]], "next": following})
+
+    return made
+
+
+def postmortem_router(database: Database, guard: Guard) -> APIRouter:
+    """The path, for those whom `guard` lets view."""
+    made = APIRouter(prefix="/v1", tags=["incidents"], dependencies=[needs(guard, "viewer")])
+
+    @made.get(
+        "/incidents/{id}/postmortem",
+        operation_id="draftPostmortem",
+        summary="Draft a postmortem",
+        response_class=Response,
+        responses={
+            200: {"content": {MARKDOWN: {"schema": {"type": "string"}}}, "description": "The draft, in Markdown."},
+            404: {"model": ProblemBody, "description": "There is no such incident."},
+            **FAULTS,
+        },
+    )
+    async def draft(request: Request, id: str) -> Response:
+        """What is known of an incident, for a postmortem: timeline, evidence, suites, redacted answers; Markdown."""
+        found = await query_store(database, incident_store.details, id) if is_id(id) else None
+        if found is None or not who(request).sees(found.incident.route):
+            raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
+        told, _ = await query_store(database, explained, found)
+        written = postmortem(found.incident, told, found.comparisons, found.samples)
+        named = {"Content-Disposition": f'attachment; filename="postmortem-{found.incident.id}.md"'}
+        return Response(written, media_type=MARKDOWN, headers=named)
 
     return made
