@@ -182,6 +182,8 @@ class _KnownTexts:
 
 
 def _spans(where: Literal["prompt", "response"], folded: Folded, hits: Iterable[_Hit]) -> Iterator[Span]:
+    if folded.plain:
+        return (Span(where, start, end, label) for label, start, end, _, _ in hits)
     return (Span(where, *folded.original(hit.start, hit.end), hit.label) for hit in hits)
 
 
@@ -245,7 +247,8 @@ def _assigned(text: str, windows: Windows) -> Iterator[_Hit]:
     for match in _within(ASSIGNMENT, text, windows):
         value = match[1].rstrip(".:!?*_")
         if _secret_like(value):
-            yield _Hit("secret", match.start(1), match.start(1) + len(value), value, confirmed=False)
+            start = match.start(1)
+            yield _Hit("secret", start, start + len(value), value, False)  # noqa: FBT003 -- half as long by place
 
 
 def _named_keys(text: str, windows: Windows) -> Iterator[_Hit]:
