@@ -18,7 +18,7 @@ from pydantic import Field
 
 from services.mcp.api import ApiClient, Refused
 from services.mcp.untrusted import untrusted
-from services.wording.agents import INSTRUCTIONS
+from services.wording.agents import INSTRUCTIONS, NO_KEYS, SHOW_A_KEY
 
 ACTOR: Final = "agent"
 """Who decides; the API adds the name of the key."""
@@ -29,6 +29,7 @@ _DECIDES: Final = ToolAnnotations(
 _TIMELINE: Final = 50
 
 Route = Annotated[str | None, Field(description="Only of this route, such as support-bot/prod.")]
+OneRoute = Annotated[str, Field(description="Such as support-bot/prod.", min_length=1, max_length=200)]
 Cursor = Annotated[str | None, Field(description="`next` of the page before.")]
 Limit = Annotated[int, Field(description="How many at most.", ge=1, le=100)]
 Since = Annotated[str | None, Field(description="Not before this moment, such as 2026-11-24T18:00:00Z.")]
@@ -86,9 +87,7 @@ class AgentTools:
         """List the routes that are watched, with their states and open incidents."""
         return await self._read(context, "/v1/routes", text=text, state=state, cursor=cursor, limit=limit)
 
-    async def get_route(
-        self, context: Context[Any, Any], route: Annotated[str, Field(description="Such as support-bot/prod.")]
-    ) -> str:
+    async def get_route(self, context: Context[Any, Any], route: OneRoute) -> str:
         """Read a route: its state, identity, baseline, and its rates of the last 24 hours beside the baseline's."""
         named = "/".join(map(_segment, route.split("/")))
         summary = await self._ask(context, "GET", f"/v1/routes/{named}")
@@ -120,7 +119,7 @@ class AgentTools:
     async def list_exchanges(
         self,
         context: Context[Any, Any],
-        route: Route = None,
+        route: OneRoute,
         signal: Annotated[str | None, Field(description="Only where this signal is true, such as refusal.")] = None,
         identity: Annotated[str | None, Field(description="Only of the model with this identity.")] = None,
         conversation: Annotated[str | None, Field(description="Only of this conversation.")] = None,
@@ -137,7 +136,7 @@ class AgentTools:
         self,
         context: Context[Any, Any],
         exchange: Annotated[str, Field(description="Its id, as the lists show it.", max_length=200)],
-        route: Route = None,
+        route: OneRoute,
     ) -> str:
         """Read one exchange: its scores with their versions, and its redacted text where it was kept."""
         return await self._read(context, f"/v1/exchanges/{_segment(exchange)}", route=route)
@@ -189,7 +188,7 @@ class AgentTools:
     async def silence_route(
         self,
         context: Context[Any, Any],
-        route: Annotated[str, Field(description="Such as support-bot/prod.")],
+        route: OneRoute,
         reason: Reason,
         hours: Hours = 24,
         fingerprint: Annotated[str | None, Field(description="Only this alert, not all of the route.")] = None,
@@ -209,12 +208,26 @@ class AgentTools:
         body: Mapping[str, Any] | None = None,
         **query: Any,
     ) -> Any:
-        headers = context.headers
-        shown = self._authorization if headers is None else headers.get("authorization")
         try:
+            shown = await self._shown(context)
             return await self._api.ask(method, path, shown, query, body)
         except Refused as refused:
-            raise ToolError(str(refused)) from None
+            raise ToolError(untrusted({"error": str(refused)})) from None
+
+    async def _shown(self, context: Context[Any, Any]) -> str | None:
+        """What is shown to the API for a caller.
+
+        Raises:
+            Refused: if they come over HTTP and show no key, or the API asks for none: it would take them for admin.
+        """
+        if context.headers is None:
+            return self._authorization
+        shown = context.headers.get("authorization")
+        if not shown:
+            raise Refused(SHOW_A_KEY)
+        if not await self._api.wants_keys():
+            raise Refused(NO_KEYS)
+        return shown
 
 
 def _segment(name: str) -> str:

@@ -248,7 +248,7 @@ def _assigned(text: str, windows: Windows) -> Iterator[_Hit]:
         value = match[1].rstrip(".:!?*_")
         if _secret_like(value):
             start = match.start(1)
-            yield _Hit("secret", start, start + len(value), value, False)  # noqa: FBT003 -- half as long by place
+            yield _Hit("secret", start, start + len(value), value, False)
 
 
 def _named_keys(text: str, windows: Windows) -> Iterator[_Hit]:

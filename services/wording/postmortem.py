@@ -15,6 +15,7 @@ from schemas.incident import Incident
 from schemas.sample import Sample
 from services.wording import commands, evaluations, incidents, numbers
 from services.wording.explanations import Explanation
+from services.wording.unseen import escaped_unseen
 
 TO_WRITE: Final = (
     ("Impact", "Who was affected, and how? What did they see?"),
@@ -25,7 +26,9 @@ TO_WRITE: Final = (
 """Headings that only people can fill in, each with what to think of."""
 REDACTED: Final = "Texts are redacted as Keelwatch keeps them."
 NO_TEXT: Final = "no text was kept"
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$^-]|:(?=//)|(?<=www)\.)")
+_MARKUP: Final = re.compile(
+    r"([\\`*_{}\[\]()<>#+!|~&$^-]|:(?=//)|(?<=www)\.|(?<=^\d)[.)]|(?<=^\d\d)[.)])", re.IGNORECASE
+)
 """Also what makes links of bare addresses; `@`, which calls people, is written as an entity."""
 _TICKS: Final = re.compile("`+")
 
@@ -61,12 +64,13 @@ def postmortem(
 
 
 def escaped(text: str) -> str:
-    """A text on one line that Markdown shows as it is."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("@", "&#64;")
+    """A text on one line that Markdown shows as it is, with what is not seen in it written out."""
+    return _MARKUP.sub(r"\\\1", escaped_unseen(" ".join(text.split()))).replace("@", "&#64;")
 
 
 def fenced(text: str) -> str:
-    """A text in a fence that is longer than every row of backticks within."""
+    """A text in a fence that is longer than every row of backticks within, with what is not seen in it written out."""
+    text = escaped_unseen(text)
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
     return f"{fence}text\n{text}\n{fence}"
 

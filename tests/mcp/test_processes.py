@@ -70,16 +70,23 @@ def test_over_stdio_the_key_is_the_environments(url: str, database: Database, tm
     assert "decide" not in tools
 
 
+def test_over_http_an_api_without_keys_is_not_opened_to_others(url: str, tmp_path: Path) -> None:
+    with listening(tmp_path, KEELWATCH_API_URL=url) as place:
+        for headers in ({}, {"authorization": "Bearer kw_any"}, {"authorization": "Basic eDp5"}):
+            assert "key" in refused(asyncio.run(asked(place, headers)))
+
+
+async def asked(place: str, headers: dict[str, str]) -> CallToolResult:
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False) as wire,
+        Client(streamable_http_client(place, http_client=wire)) as client,
+    ):
+        return await client.call_tool("list_incidents", {})
+
+
 def test_over_http_each_caller_shows_a_key_of_their_own(url: str, database: Database, tmp_path: Path) -> None:
     mine = bearer(key(database, "viewer"))
     admins = bearer(key(database, "admin"))["authorization"].removeprefix("Bearer ")
-
-    async def asked(place: str, headers: dict[str, str]) -> CallToolResult:
-        async with (
-            httpx2.AsyncClient(headers=headers, trust_env=False) as wire,
-            Client(streamable_http_client(place, http_client=wire)) as client,
-        ):
-            return await client.call_tool("list_incidents", {})
 
     async def rebound(place: str) -> int:
         async with httpx2.AsyncClient(trust_env=False) as wire:
