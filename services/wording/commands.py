@@ -7,6 +7,7 @@ is said by `receipts`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from schemas.evaluation import HazardComparison, Outcome
@@ -29,6 +30,11 @@ MEASURE_COLUMNS: Final = ("measure, and by hazard", "found", "items", "rate", "c
 ROUTE_LIST_COLUMNS: Final = ("route", "in the monitor file", "last exchange")
 NO_ROUTE: Final = "no route yet"
 NEVER: Final = "none yet"
+
+
+def silenced(id: str, until: datetime) -> str:
+    """A silence that was made, and its end: the default one was not typed by anybody."""
+    return f"silenced: {id} until {numbers.moment(until)}"
 
 
 def places(unlisted: int, most: int) -> str:

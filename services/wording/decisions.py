@@ -85,6 +85,12 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
 """In the order in which pages offer them."""
 OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind not in ("announce", "end_silence"))
 
+UNSAID_REASONS: Final[Mapping[DecisionKind, str]] = {
+    "acknowledge": "looking at it",
+    "snooze": "later",
+    "end_silence": "no longer needed",
+}
+"""What stands in the timeline where nobody has to say why, and nobody did."""
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
 OVER: Final = "it is over"
@@ -152,6 +158,25 @@ def _done(decision: Decision) -> str:
     if decision.kind == "end_silence":
         return what if decision.expires is None else f"Silence shortened to {numbers.moment(decision.until)}"
     return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what
+
+
+def answered(kind: DecisionKind, route: str, incident: str, until: datetime | None) -> str:
+    """What is said to who decided by command: about which incident, what follows, and until when."""
+    thanks = DECISIONS[kind].thanks
+    if until is not None:
+        thanks = f"{DECISIONS[kind].done} until {numbers.moment(until)}, or until it gets worse; then it is open again."
+    return f"{route}, incident {incident}: {thanks}"
+
+
+def no_incident_so(start: str) -> str:
+    """That no incident has an id that begins so, or none that the key sees."""
+    return f"incident {start}: no id begins so; the incident's page and messages show it"
+
+
+def many_incidents_so(start: str, found: Sequence[tuple[str, str, str]], more: bool) -> str:
+    """That several do: (id, route, state), so that the one that is meant can be named."""
+    told = ", ".join(f"{id} ({route}, {state})" for id, route, state in found)
+    return f"incident {start}: several ids begin so: {told}{', ...' if more else ''}; give more of the one you mean"
 
 
 def ended(kind: DecisionKind, actor: str, reason: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -47,7 +48,7 @@ def decide(api: Api, kind: str, incident: Incident, **fields: Any) -> Any:
 def test_a_decision_is_written_as_the_record_that_it_is(api: Api, incident: Incident) -> None:
     answer = decide(api, "acknowledge", incident, ts="2026-11-25T08:00:00+02:00")
     made = decision("acknowledge", ts="2026-11-25T06:00:00Z", incident=incident.id)
-    assert (answer.status_code, answer.json()) == (202, {"id": made.id, "ts": "2026-11-25T06:00:00Z"})
+    assert (answer.status_code, answer.json()) == (202, {"id": made.id, "ts": "2026-11-25T06:00:00Z", "until": None})
     assert written(api, incident.id) == [made]
 
 
@@ -235,3 +236,24 @@ def test_near_names_are_told_only_of_routes_that_the_key_sees(database: Database
     body = {"model": {"requested": "m"}, "reason": "deploy", "route": "mine/prd"}
     told = asked(app, "POST", "/v1/changes", json=body, headers=headers).json()["detail"]
     assert ("mine/prod" in told, "mina/prod" in told) == (True, False)
+
+
+def test_hours_are_counted_by_the_service_and_the_answer_says_until_when(api: Api, incident: Incident) -> None:
+    told = decide(api, "snooze", incident, hours=2).json()
+    assert (told["ts"], told["until"]) == ("2026-11-26T12:00:00Z", "2026-11-26T14:00:00Z")
+    assert [one.expires for one in written(api, incident.id)] == [later(2)]
+    unsaid = asked(api, "POST", PATH, json={"kind": "silence", **SAID}).json()
+    assert unsaid["until"] == "2026-11-27T12:00:00Z"
+    assert decide(api, "acknowledge", incident).json()["until"] is None
+    for fields in ({"kind": "resolve"}, {"kind": "snooze", "expires": later(3).isoformat()}):
+        answer = asked(api, "POST", PATH, json={"incident": incident.id, **SAID, "hours": 2, **fields})
+        assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["hours"])
+
+
+def test_a_snooze_of_hours_counts_from_the_incident_where_that_is_ahead(database: Database) -> None:
+    recorded(database, alert("firing", 300, hours=200))
+    api = api_on(database, Wire())
+    [ahead] = api.database.query(incidents.find)
+    told = decide(api, "snooze", ahead, hours=2).json()
+    assert datetime.fromisoformat(told["until"]) > ahead.updated_at + timedelta(hours=2)
+    assert datetime.fromisoformat(told["ts"]) == datetime.fromisoformat(told["until"]) - timedelta(hours=2)
