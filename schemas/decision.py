@@ -26,11 +26,14 @@ DecisionKind = Literal[
     "silence",
     "resolve",
     "end_silence",
+    "comment",
 ]
 
 
 class Decision(Record):
     """A person's decision on a route or one of its incidents, with the reason and who took it.
+
+    A `comment` decides nothing: its reason stands on the incident's timeline, also after that was resolved.
 
     `silence` is the id of the silence that an `end_silence` ends, or shortens to `expires`; without one it ends those
     of its `fingerprint`, and without that one all of the route. `share` is of an `announce`: the share of the route's

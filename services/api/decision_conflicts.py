@@ -59,9 +59,14 @@ class DecisionContext:
 
 def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     """Why the decision would change nothing, in words: who did what when. None when it would."""
-    named = known.named
     if decision.kind == "end_silence":
         return None if _ends_any(decision, known) else _nothing_to_end(decision, known)
+    return (_cannot_comment if decision.kind == "comment" else _cannot_move)(decision, known)
+
+
+def _cannot_move(decision: Decision, known: DecisionContext) -> str | None:
+    """What is decided to move something must find it there, open, and nobody who was first."""
+    named = known.named
     if named is None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
@@ -74,6 +79,17 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
         return words.already(named.state, *_by_whom(named))
     ends = named is not None or decision.kind in _NEEDS_INCIDENT
     return (_ended_before(known) if ends else None) or _same_before(decision, known)
+
+
+def _cannot_comment(decision: Decision, known: DecisionContext) -> str | None:
+    """A comment changes nothing, also of what is over; one that was sent twice stands there once."""
+    if known.named is None or known.named.route != decision.route:
+        return words.no_incident(decision.route) if known.named is None else words.of_another_route(known.named.route)
+    said = (decision.kind, decision.incident, decision.actor, decision.reason)
+    for one in known.earlier:
+        if (one.kind, one.incident, one.actor, one.reason) == said and abs(one.ts - decision.ts) <= AGAIN:
+            return words.commented_already(one)
+    return None
 
 
 def _ends_any(decision: Decision, known: DecisionContext) -> bool:

@@ -71,6 +71,17 @@ def false_alarm(id: IncidentArgument, reason: ReasonOption, actor: ActorOption =
     _decide("false_alarm", id, reason, actor, json)
 
 
+@app.command("comment")
+def comment(
+    id: IncidentArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What others are to read on its timeline.")],
+    actor: ActorOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Write a comment on an incident's timeline, also after it was resolved; nothing else changes."""
+    _decide("comment", id, text, actor, json)
+
+
 def _decide(
     kind: DecisionKind, start: str, reason: str | None, actor: str | None, json: str | None, **more: Any
 ) -> None:

@@ -78,12 +78,21 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
         "People are notified again at once: of what still stands, and of what comes.",
         "The silence ends. What still stands is told within a minute.",
     ),
+    "comment": DecisionWords(
+        "Comment",
+        "Comment",
+        "Others read what you wrote under Reason on the timeline; nothing else changes.",
+        "Your comment stands on the timeline.",
+    ),
     "announce": DecisionWords(
         "Change announced", "Announce a change", "The change shows on the timeline of the route.", "Announced."
     ),
 }
 """In the order in which pages offer them."""
-OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind not in ("announce", "end_silence"))
+OFFERED: Final[tuple[DecisionKind, ...]] = tuple(
+    kind for kind in DECISIONS if kind not in ("announce", "end_silence", "comment")
+)
+"""What would do nothing the second time; where it is offered stands for itself."""
 
 UNSAID_REASONS: Final[Mapping[DecisionKind, str]] = {
     "acknowledge": "looking at it",
@@ -252,6 +261,11 @@ def already(state: IncidentState, actor: str | None, ts: datetime | None) -> str
 def ended_already(one: Decision) -> str:
     """That somebody was first to end an incident."""
     return f"{one.actor} has ended the incident already ({_done(one)}, {numbers.moment(one.ts)})"
+
+
+def commented_already(one: Decision) -> str:
+    """That the same person has just written the same."""
+    return f"{one.actor} has written the same already ({numbers.moment(one.ts)})"
 
 
 def decided_already(one: Decision) -> str:

@@ -152,3 +152,25 @@ def test_without_an_api_nothing_is_decided(keelwatch: Command, monkeypatch: pyte
     nowhere = tmp_path / "no" / "folder.json"
     code, _, told = keelwatch("incident", "ack", "abcdef", "--json", nowhere)
     assert (code, "--json" in told) == (2, True), "before anything is asked"
+
+
+def test_a_comment_stands_once_on_the_timeline_also_after_resolve(there: Listening, keelwatch: Command) -> None:
+    id = the_incident(there).id
+    text = "the vendor confirms <b>an update</b> at 16:53"
+    code, out, _ = keelwatch("incident", "comment", id, text, "--actor", "mara")
+    assert (code, f"incident {id}: Your comment stands on the timeline." in out) == (0, True)
+    code, _, told = keelwatch("incident", "comment", id, text, "--actor", "mara")
+    assert (code, "mara has written the same already" in plain(told)) == (1, True)
+    assert keelwatch("incident", "comment", id, text, "--actor", "theo")[0] == 0, "somebody else says so too"
+    assert keelwatch("incident", "resolve", id, "--reason", "done", "--actor", "mara")[0] == 0
+    there.carry()
+    assert keelwatch("incident", "comment", id, "written up", "--actor", "mara")[0] == 0
+    told = sorted((one["kind"], one["text"]) for one in decided(there))
+    assert told == [
+        ("decision", f"Comment by mara: {text}"),
+        ("decision", "Comment by mara: written up"),
+        ("decision", f"Comment by theo: {text}"),
+        ("resolved", "Resolved by mara: done"),
+    ]
+    assert the_incident(there).state == "resolved"
+    assert keelwatch("incident", "comment", id, " ")[0] == 2

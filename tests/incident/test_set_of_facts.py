@@ -44,6 +44,7 @@ DECISIONS = st.sampled_from(
         "roll_back",
         "silence",
         "end_silence",
+        "comment",
         "resolve",
     ]
 )

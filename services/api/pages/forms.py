@@ -63,7 +63,7 @@ def decision_of(fields: Mapping[str, str], incident: Incident, now: datetime, na
         Problem: 422 names the field.
     """
     kind = fields.get("kind", "")
-    if kind not in (*OFFERED, "end_silence") or kind not in get_args(DecisionKind):
+    if kind not in (*OFFERED, "end_silence", "comment") or kind not in get_args(DecisionKind):
         raise Problem.of_field("decision", "press one of the buttons")
     actor = name or _words(fields, "actor", "your name", 200)
     reason = _words(fields, "reason", "the reason", MOST_REASON_CHARS, unsaid=UNSAID_REASONS.get(kind, ""))

@@ -122,7 +122,7 @@ def posting_router(
         responses=POST_RESPONSES,
     )
     async def decide(request: Request) -> Response:
-        """Acknowledge, snooze, resolve ... an incident, or accept, silence, announce on a route.
+        """Acknowledge, snooze, resolve, comment ... on an incident, or accept, silence, announce on a route.
 
         202 means that it is written and will be published; what it does shows in the incident's timeline. 409 says
         why it would change nothing: the incident was resolved, somebody decided the same, none is open.
@@ -198,6 +198,8 @@ def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decisi
         raise Problem.of_field("ts", f"lies more than {LONGEST_BEHIND.days} days back; send the time at which it was")
     if draft.kind == "announce" and draft.model is None and named:
         raise Problem(422, "model: an announcement names the model that will answer")
+    if draft.kind == "comment" and draft.incident is None:
+        raise Problem.of_field("incident", "is missing; a comment names the incident that it is about")
     if draft.share is not None and draft.kind != "announce":
         raise Problem.of_field("share", "is of an announcement alone; leave it out")
     if draft.expires is not None and draft.expires <= ts:

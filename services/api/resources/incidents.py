@@ -25,7 +25,10 @@ from services.store.tables import EVERYTHING
 
 LEAST_OF_ID: Final = 4
 """Digits of an id that a search for it has at least."""
-IdStart = Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{LEAST_OF_ID},16}}$")]
+IdStart = Annotated[
+    Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{LEAST_OF_ID},16}}$")] | None,
+    Query(description="Only those whose id begins so.", examples=["b2a6b1e2"]),
+]
 
 
 class IncidentPage(BaseModel):
@@ -54,9 +57,7 @@ def router(database: Database, guard: Guard) -> APIRouter:
         state: Annotated[
             list[IncidentState] | None, Query(description="Only in these states; may be repeated.")
         ] = None,
-        id: Annotated[
-            IdStart | None, Query(description="Only those whose id begins so.", examples=["b2a6b1e2"])
-        ] = None,
+        id: IdStart = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
     ) -> Response:
