@@ -66,9 +66,8 @@ def router(database: Database, guard: Guard) -> APIRouter:
         within = EVERYTHING if route is None else (route,)
         wanted = IncidentFilter(who(request).routes, tuple(state or ()), within=within, opened=span, id=id or "")
         found = await query_store(database, incident_store.page, wanted, after and (0, *after), limit + 1)
-        items = [plain_object(one) for one in found[:limit]]
         following = cursor_of(found[limit - 1].opened_at, found[limit - 1].id) if len(found) > limit else None
-        return tagged(request, {"items": items, "next": following})
+        return tagged(request, {"items": [plain_object(one) for one in found[:limit]], "next": following})
 
     @made.get(
         "/incidents/{id}",
