@@ -90,4 +90,5 @@ _HANDLERS: Final[Mapping[DecisionKind, Callable[[Case, Decision, datetime], Case
     "resolve": _resolve,
     "end_silence": _note,
     "comment": _note,
+    "unmute": _note,
 }

@@ -84,13 +84,19 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
         "Others read what you wrote under Reason on the timeline; nothing else changes.",
         "Your comment stands on the timeline.",
     ),
+    "unmute": DecisionWords(
+        "Unmuted",
+        "Unmute",
+        "What was resolved or called a false alarm, and fires on unheard, is heard again.",
+        "It is heard again when it fires.",
+    ),
     "announce": DecisionWords(
         "Change announced", "Announce a change", "The change shows on the timeline of the route.", "Announced."
     ),
 }
 """In the order in which pages offer them."""
 OFFERED: Final[tuple[DecisionKind, ...]] = tuple(
-    kind for kind in DECISIONS if kind not in ("announce", "end_silence", "comment")
+    kind for kind in DECISIONS if kind not in ("announce", "end_silence", "comment", "unmute")
 )
 """What would do nothing the second time; where it is offered stands for itself."""
 
@@ -152,6 +158,11 @@ def silenced_already(one: Silence) -> str:
 def no_silence(route: str) -> str:
     """That there is nothing to end."""
     return f"no silence of {route} holds that this would end earlier"
+
+
+def no_mute(route: str) -> str:
+    """That there is nothing to have heard again."""
+    return f"nothing of {route} that this would unmute is muted"
 
 
 def decided(decision: Decision) -> str:

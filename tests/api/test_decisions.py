@@ -10,11 +10,13 @@ import pytest
 
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
+from services.alert.state import AlertState, Mute
 from services.api.app import Api
 from services.monitor import Monitor, RoutePolicy
-from services.store import decisions, incidents, routes
+from services.store import decisions, incidents, routes, step_states
+from services.store.codec import pack
 from services.store.engine import Database
-from services.wording.decisions import already, decided_already, ended_already
+from services.wording.decisions import already, decided_already, ended_already, no_mute
 from tests.support.access import bearer, key
 from tests.support.api import NOW, Wire, all_asked, api_on, application, asked, later, recorded
 from tests.support.records import ROUTE, alert, decision
@@ -257,3 +259,21 @@ def test_a_snooze_of_hours_counts_from_the_incident_where_that_is_ahead(database
     told = decide(api, "snooze", ahead, hours=2).json()
     assert datetime.fromisoformat(told["until"]) > ahead.updated_at + timedelta(hours=2)
     assert datetime.fromisoformat(told["ts"]) == datetime.fromisoformat(told["until"]) - timedelta(hours=2)
+
+
+def test_of_many_who_unmute_at_the_same_time_one_does(api: Api) -> None:
+    none = asked(api, "POST", PATH, json={"kind": "unmute", **SAID})
+    assert (none.status_code, none.json()["detail"]) == (409, no_mute(ROUTE))
+    mute = Mute("0" * 16, "false_alarm", "ines", "a load test", NOW, ("a",))
+    with api.database.write() as connection:
+        step_states.save(connection, "alert", ROUTE, 0, pack(AlertState(ROUTE, mutes={mute.fingerprint: mute})))
+    sent = [
+        {"kind": "unmute", **SAID, "actor": f"p{i}", **({"fingerprint": "0" * 16} if i % 2 else {})} for i in range(6)
+    ]
+    answers = all_asked(api, [("POST", PATH, {"json": body}) for body in sent])
+    codes = sorted(answer.status_code for answer in answers)
+    # One who unmutes all of the route may come after one who unmuted the one alert of it: that is all there is.
+    assert codes == [202] + [409] * 5
+    assert {answer.json()["detail"] for answer in answers if answer.status_code == 409} == {
+        decided_already(one) for one in api.database.query(decisions.of_route, ROUTE)
+    }

@@ -45,6 +45,7 @@ DECISIONS = st.sampled_from(
         "silence",
         "end_silence",
         "comment",
+        "unmute",
         "resolve",
     ]
 )

@@ -186,6 +186,7 @@ FACTS = st.one_of(
                 "silence",
                 "end_silence",
                 "comment",
+                "unmute",
                 "resolve",
             ]
         ),
