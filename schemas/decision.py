@@ -26,11 +26,16 @@ DecisionKind = Literal[
     "silence",
     "resolve",
     "end_silence",
+    "comment",
+    "unmute",
 ]
 
 
 class Decision(Record):
     """A person's decision on a route or one of its incidents, with the reason and who took it.
+
+    A `comment` decides nothing: its reason stands on the incident's timeline, also after that was resolved. An `unmute`
+    has what `resolve` and `false_alarm` muted heard again when it fires: of its `fingerprint`, else all of the route.
 
     `silence` is the id of the silence that an `end_silence` ends, or shortens to `expires`; without one it ends those
     of its `fingerprint`, and without that one all of the route. `share` is of an `announce`: the share of the route's

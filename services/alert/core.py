@@ -15,6 +15,7 @@ PATH: Final[tuple[Callable[[StageContext], StageContext], ...]] = (
     stages.keep_place,
     stages.observe,
     stages.apply_decision,
+    stages.unmute,
     stages.begin_baseline,
     stages.lift_mutes,
     stages.follow_stream,

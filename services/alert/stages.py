@@ -254,6 +254,15 @@ def apply_decision(turn: StageContext) -> StageContext:
     return resolve_alerts(turn, about, decision.ts, words.decision_text(decision))
 
 
+def unmute(turn: StageContext) -> StageContext:
+    """`unmute` ends mutes: what fires is heard with its next word. What was accepted is no mute, and stays."""
+    decision, state = turn.item, turn.state
+    if not isinstance(decision, Decision) or decision.kind != "unmute":
+        return turn
+    left = {n: m for n, m in state.mutes.items() if m.is_accepted or decision.fingerprint not in (None, n)}
+    return replace(turn, state=replace(state, mutes=left))
+
+
 def begin_baseline(turn: StageContext) -> StageContext:
     """A pinned baseline ends the mutes that waited for it, and the alerts against the one that it replaces."""
     change = turn.item

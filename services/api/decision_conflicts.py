@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from schemas.base import hash16, iso
 from schemas.decision import Decision, DecisionKind, Silence, silences_of
 from schemas.incident import EntryKind, Incident, IncidentState
+from services.alert.state import Mute
 from services.wording import decisions as words
 from services.wording import deploys
 
@@ -45,7 +46,7 @@ class DecisionContext:
         named: the incident that it names. is_open: whether its route has an unresolved one.
         earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
         baseline: the one that is pinned. silences: those that hold, or will in a moment.
-        is_held: whether a ceiling holds the first baseline back.
+        is_held: whether a ceiling holds the first baseline back. mutes: of an `unmute`, what is muted on the route.
     """
 
     named: Incident | None = None
@@ -55,13 +56,19 @@ class DecisionContext:
     baseline: str | None = None
     silences: tuple[Silence, ...] = ()
     is_held: bool = False
+    mutes: tuple[Mute, ...] = ()
 
 
 def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     """Why the decision would change nothing, in words: who did what when. None when it would."""
-    named = known.named
     if decision.kind == "end_silence":
         return None if _ends_any(decision, known) else _nothing_to_end(decision, known)
+    return _CHECKS.get(decision.kind, _cannot_move)(decision, known)
+
+
+def _cannot_move(decision: Decision, known: DecisionContext) -> str | None:
+    """What is decided to move something must find it there, open, and nobody who was first."""
+    named = known.named
     if named is None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
@@ -74,6 +81,39 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
         return words.already(named.state, *_by_whom(named))
     ends = named is not None or decision.kind in _NEEDS_INCIDENT
     return (_ended_before(known) if ends else None) or _same_before(decision, known)
+
+
+def _cannot_comment(decision: Decision, known: DecisionContext) -> str | None:
+    """A comment changes nothing, also of what is over; one that was sent twice stands there once."""
+    if known.named is None or known.named.route != decision.route:
+        return words.no_incident(decision.route) if known.named is None else words.of_another_route(known.named.route)
+    said = (decision.kind, decision.incident, decision.actor, decision.reason)
+    for one in known.earlier:
+        if (one.kind, one.incident, one.actor, one.reason) == said and abs(one.ts - decision.ts) <= AGAIN:
+            return words.commented_already(one)
+    return None
+
+
+def _cannot_unmute(decision: Decision, known: DecisionContext) -> str | None:
+    """An `unmute` must find a mute that no other one, which may still be on its way, has ended."""
+    before = [one for one in known.earlier if one.kind == "unmute"]
+    for mute in known.mutes:
+        about = not mute.is_accepted and decision.fingerprint in (None, mute.fingerprint)
+        ends = (one for one in before if one.fingerprint in (None, mute.fingerprint) and one.ts >= mute.since)
+        if about and next(ends, None) is None:
+            return None
+    like = [
+        one
+        for one in before
+        if None in (one.fingerprint, decision.fingerprint) or one.fingerprint == decision.fingerprint
+    ]
+    return words.decided_already(like[-1]) if like else words.no_mute(decision.route)
+
+
+_CHECKS: Final[Mapping[DecisionKind, Callable[[Decision, DecisionContext], str | None]]] = {
+    "comment": _cannot_comment,
+    "unmute": _cannot_unmute,
+}
 
 
 def _ends_any(decision: Decision, known: DecisionContext) -> bool:

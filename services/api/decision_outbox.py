@@ -19,6 +19,7 @@ from schemas.incident import Incident
 from schemas.topics import DECISIONS
 from services.api.decision_conflicts import DecisionContext, conflict_of, incident_changes_since, route_changes_since
 from services.api.http.problems import LOG, call_store
+from services.api.route_snapshot import muted_alerts
 from services.ports import Clock
 from services.store import baselines, decisions, incidents, journal, readings, routes, silences
 from services.store.decisions import KEEP_PUBLISHED, StaleDecision, UnpublishedDecision
@@ -95,9 +96,9 @@ def _context_of(connection: Connection, decision: Decision, now: datetime) -> De
     held = silences_of(silences.on_the_way(connection, (decision.route,)), held)
     held = tuple(one for one in held if one.holds(max(now, decision.ts)))  # a route's clock may run ahead
     waits = bool(readings.held_back(connection, (decision.route,)))
-    return DecisionContext(
-        named, is_open, earlier, applied, None if baseline is None else baseline.baseline, held, waits
-    )
+    pinned = None if baseline is None else baseline.baseline
+    mutes = muted_alerts(connection, decision.route, now) if decision.kind == "unmute" else ()
+    return DecisionContext(named, is_open, earlier, applied, pinned, held, waits, mutes)
 
 
 def _changes_since(seen: str, known: DecisionContext) -> str | None:

@@ -104,10 +104,13 @@ class Commands(LazyGroup):
         Later("verify", "services.cli.verify:app", "Whether what is stored is what was written."),
         Later("ruler", "services.cli.ruler:app", "The ruler: whether our own scorers answer as they did."),
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
-        Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
+        Later(
+            "incident", "services.cli.incidents:app", "Incidents, their timelines, and what people decide about them."
+        ),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
         Later("change", "services.cli.changes:app", "Changes of a route's model."),
         Later("silence", "services.cli.silences:app", "Silences: for a while nobody is told of a route's alerts."),
+        Later("mute", "services.cli.mutes:app", "Mutes: what fires unheard since somebody resolved it."),
         Later(
             "mcp",
             "services.cli.mcp:mcp",

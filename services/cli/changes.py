@@ -46,10 +46,9 @@ def announce(
         "route": route,
         "model": {name: value for name, value in named.items() if value is not None},
         "reason": reason,
-        "actor": actor or (None if settings.shows_key else getpass.getuser()),
         "share": None if share is None else _share(share),
         "new": new,
-    }
+    } | named_actor(settings, actor)
     told = post_to_api(settings, "/v1/changes", body)
     OUT.print(f"announced: {told['id']}", markup=False)
 
@@ -64,6 +63,11 @@ def _share(text: str) -> float:
     if rest or not 0 < value <= 1:
         raise InputError("--share: must be above 0% and at most 100%, such as 5% or 0.05")
     return value
+
+
+def named_actor(settings: Settings, given: str | None) -> dict[str, Any]:
+    """Who decides, as a body says it: with a key its name is known there."""
+    return {"actor": given or (None if settings.shows_key else getpass.getuser())}
 
 
 def post_to_api(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from schemas.base import iso, plain_object
 from services.charts.evidence_chart import EvidenceLine, evidence_picture, explained
-from services.cli import rendering
+from services.cli import incident_decisions, rendering
 from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json, writing
 from services.errors import InputError
@@ -19,7 +19,8 @@ from services.wording import explanations
 from services.wording.explanations import Explanation
 from services.wording.postmortem import postmortem
 
-app = typer.Typer(help="Incidents and their timelines.", no_args_is_help=True)
+app = typer.Typer(help="Incidents, their timelines, and what people decide about them.", no_args_is_help=True)
+app.add_typer(incident_decisions.app)
 
 
 @app.command("list")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from schemas.decision import LASTS
 from services.cli.output import ERR
+from services.errors import InputError
 from services.settings import load_settings
 from services.stream.broker import Broker, broker_of
 from services.stream.clients import Unreachable
@@ -36,6 +38,29 @@ def opened(database: str | None) -> Database:
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="The monitor file; else KEELWATCH_CONFIG, else defaults.")
+]
+
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the timeline.")]
+ActorOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Who decides it; else the key's name, or the user's.")
+]
+
+
+def _hours(given: float | None) -> float | None:
+    """The hours as they were given: so long may a snooze or a silence last."""
+    if given is not None and not 0 < given <= MOST_HOURS:  # also what is no number
+        raise InputError(f"--hours {given:g}: must be above 0, and at most {MOST_HOURS}")
+    return given
+
+
+HOURS: Final = LASTS.total_seconds() / 3600
+MOST_HOURS: Final = 720
+HoursOption = Annotated[
+    float, typer.Option(metavar="N", callback=_hours, help=f"How long, at most {MOST_HOURS} (30 days).")
+]
+ShorterOption = Annotated[
+    float | None,
+    typer.Option(metavar="N", callback=_hours, help="Shorten it to so many hours from now; else it ends at once."),
 ]
 
 HostOption = Annotated[

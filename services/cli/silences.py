@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from schemas.base import iso
-from schemas.decision import LASTS, Silence
-from services.cli.changes import post_to_api
-from services.cli.options import DatabaseOption, opened
+from schemas.decision import Silence
+from services.cli.changes import named_actor, post_to_api
+from services.cli.options import HOURS, ActorOption, DatabaseOption, HoursOption, ReasonOption, ShorterOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
-from services.settings import Settings, load_settings
+from services.settings import load_settings
 from services.store import silences
 from services.wording import commands as words
 from services.wording.numbers import moment
 
 app = typer.Typer(help="Silences: for a while nobody is told of a route's alerts.", no_args_is_help=True)
-_HOURS = LASTS.total_seconds() / 3600
-
-ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the timeline.")]
-ActorOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Who decides it; else the key's name, or the user's.")
-]
 
 
 @app.command("add")
 def add(
     route: Annotated[str, typer.Argument(metavar="ROUTE", help="Such as support-bot/prod.")],
     reason: ReasonOption,
-    hours: Annotated[float, typer.Option(metavar="N", help="How long.")] = _HOURS,
+    hours: HoursOption = HOURS,
     fingerprint: Annotated[
         str | None, typer.Option(metavar="ID", help="Only this alert, not all of the route.")
     ] = None,
@@ -41,8 +34,8 @@ def add(
     """Tell nobody of a route's alerts for some hours, by the running service at KEELWATCH_API_URL."""
     settings = load_settings()
     body = {"route": route, "hours": hours, "fingerprint": fingerprint, "reason": reason}
-    told = post_to_api(settings, "/v1/silences", body | _actor(settings, actor))
-    OUT.print(f"silenced: {told['id']}", markup=False)
+    told = post_to_api(settings, "/v1/silences", body | named_actor(settings, actor))
+    OUT.print(words.silenced(told["id"], datetime.fromisoformat(told["until"])), markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -65,20 +58,14 @@ def list_silences(database: DatabaseOption = None, json: JsonOption = None) -> N
 def end(
     silence: Annotated[str, typer.Argument(metavar="ID", help="As `keelwatch silence list` shows it.")],
     reason: ReasonOption,
-    hours: Annotated[
-        float | None, typer.Option(metavar="N", help="Shorten it to so many hours from now; else it ends at once.")
-    ] = None,
+    hours: ShorterOption = None,
     actor: ActorOption = None,
 ) -> None:
     """End a silence, or shorten it: people are told what still stands, by the service at KEELWATCH_API_URL."""
     settings = load_settings()
-    body = {"hours": hours, "reason": reason} | _actor(settings, actor)
+    body = {"hours": hours, "reason": reason} | named_actor(settings, actor)
     told = post_to_api(settings, f"/v1/silences/{silence}/end", body)
     OUT.print(f"decided: {told['id']}", markup=False)
-
-
-def _actor(settings: Settings, given: str | None) -> dict[str, Any]:
-    return {"actor": given or (None if settings.shows_key else getpass.getuser())}
 
 
 def _object(one: Silence, kept: int) -> dict[str, object]:

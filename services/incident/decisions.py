@@ -19,7 +19,7 @@ from services.wording.decisions import decision_text
 
 def apply_decision(case: Case, decision: Decision, ts: datetime) -> Case:
     """The incident after `decision`, taken at `ts` (not before the incident's last entry)."""
-    if not case.is_open:
+    if not case.is_open and decision.kind != "comment":
         return _noted(case, decision, ts, words.ALREADY_RESOLVED)
     return _HANDLERS[decision.kind](case, decision, ts)
 
@@ -89,4 +89,6 @@ _HANDLERS: Final[Mapping[DecisionKind, Callable[[Case, Decision, datetime], Case
     "silence": _note,
     "resolve": _resolve,
     "end_silence": _note,
+    "comment": _note,
+    "unmute": _note,
 }

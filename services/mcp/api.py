@@ -28,7 +28,7 @@ class ApiClient:
         self._shown: Final = f"{shown.scheme}://{shown.netloc.decode('ascii', 'replace').rpartition('@')[2]}"
         self._seconds: Final = seconds
         self._client: Final = httpx.AsyncClient(
-            base_url=url, timeout=None, trust_env=False, follow_redirects=False, transport=transport
+            base_url=url, timeout=seconds, trust_env=False, follow_redirects=False, transport=transport
         )
         self._wants_keys_until = 0.0
 

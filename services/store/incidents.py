@@ -204,7 +204,7 @@ class IncidentFilter:
     """Which incidents: of routes that fit one of the globs, in one of the states, of one of the severities.
 
     `within` are globs of which the route fits one as well: `globs` are what is seen, these what is looked for.
-    `opened`: when.
+    `opened`: when. `id`: what their ids begin with.
     """
 
     globs: Sequence[str] = EVERYTHING
@@ -213,6 +213,7 @@ class IncidentFilter:
     worst_first: bool = False
     within: Sequence[str] = EVERYTHING
     opened: TimeSpan = ANY_TIME
+    id: str = ""
 
 
 def page(
@@ -245,6 +246,8 @@ def count(connection: Connection, wanted: IncidentFilter) -> int:
 def _fits(wanted: IncidentFilter) -> ColumnElement[bool]:
     held: list[ColumnElement[bool]] = [visible(_INCIDENTS.c.route, some) for some in (wanted.globs, wanted.within)]
     held.append(wanted.opened.holds(_INCIDENTS.c.opened_at))
+    if wanted.id:  # a range, and not LIKE, which finds no key on SQLite: ids are hexadecimal, and `g` follows `f`
+        held.append(and_(_INCIDENTS.c.id >= wanted.id, _INCIDENTS.c.id < f"{wanted.id}g"))
     if wanted.states:
         held.append(_INCIDENTS.c.state.in_(wanted.states))
     if wanted.severities:

@@ -7,6 +7,7 @@ is said by `receipts`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from schemas.evaluation import HazardComparison, Outcome
@@ -20,6 +21,8 @@ NONE_WAITS: Final = "no run is due or under way"
 NO_SILENCE: Final = "no silence: people are told of every alert"
 ALL_ALERTS: Final = "all alerts"
 SILENCE_COLUMNS: Final = ("silence", "route", "what", "until", "kept back", "by", "reason")
+MUTE_COLUMNS: Final = ("route", "alert", "since it was", "at the latest until", "by", "reason")
+NO_MUTE: Final = "nothing is muted: people are told of whatever fires"
 ROUTE_COLUMNS: Final = ("route", "status", "exchanges", "learned", "not monitored")
 BASELINE_COLUMNS: Final = ("route", "model", "learned by", "exchanges", "rates", "false alarms")
 RUN_COLUMNS: Final = ("run", "route", "suite", "asked for by", "ended", "status")
@@ -29,6 +32,11 @@ MEASURE_COLUMNS: Final = ("measure, and by hazard", "found", "items", "rate", "c
 ROUTE_LIST_COLUMNS: Final = ("route", "in the monitor file", "last exchange")
 NO_ROUTE: Final = "no route yet"
 NEVER: Final = "none yet"
+
+
+def silenced(id: str, until: datetime) -> str:
+    """A silence that was made, and its end: the default one was not typed by anybody."""
+    return f"silenced: {id} until {numbers.moment(until)}"
 
 
 def places(unlisted: int, most: int) -> str:

@@ -78,13 +78,34 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
         "People are notified again at once: of what still stands, and of what comes.",
         "The silence ends. What still stands is told within a minute.",
     ),
+    "comment": DecisionWords(
+        "Comment",
+        "Comment",
+        "Others read what you wrote under Reason on the timeline; nothing else changes.",
+        "Your comment stands on the timeline.",
+    ),
+    "unmute": DecisionWords(
+        "Unmuted",
+        "Unmute",
+        "What was resolved or called a false alarm, and fires on unheard, is heard again.",
+        "It is heard again when it fires.",
+    ),
     "announce": DecisionWords(
         "Change announced", "Announce a change", "The change shows on the timeline of the route.", "Announced."
     ),
 }
 """In the order in which pages offer them."""
-OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind not in ("announce", "end_silence"))
+OFFERED: Final[tuple[DecisionKind, ...]] = tuple(
+    kind for kind in DECISIONS if kind not in ("announce", "end_silence", "comment", "unmute")
+)
+"""What would do nothing the second time; where it is offered stands for itself."""
 
+UNSAID_REASONS: Final[Mapping[DecisionKind, str]] = {
+    "acknowledge": "looking at it",
+    "snooze": "later",
+    "end_silence": "no longer needed",
+}
+"""What stands in the timeline where nobody has to say why, and nobody did."""
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
 OVER: Final = "it is over"
@@ -139,6 +160,11 @@ def no_silence(route: str) -> str:
     return f"no silence of {route} holds that this would end earlier"
 
 
+def no_mute(route: str) -> str:
+    """That there is nothing to have heard again."""
+    return f"nothing of {route} that this would unmute is muted"
+
+
 def decided(decision: Decision) -> str:
     """What somebody decided: `Accepted as the new normal by mara`."""
     return f"{_done(decision)} by {decision.actor}"
@@ -152,6 +178,25 @@ def _done(decision: Decision) -> str:
     if decision.kind == "end_silence":
         return what if decision.expires is None else f"Silence shortened to {numbers.moment(decision.until)}"
     return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what
+
+
+def answered(kind: DecisionKind, route: str, incident: str, until: datetime | None) -> str:
+    """What is said to who decided by command: about which incident, what follows, and until when."""
+    thanks = DECISIONS[kind].thanks
+    if until is not None:
+        thanks = f"{DECISIONS[kind].done} until {numbers.moment(until)}, or until it gets worse; then it is open again."
+    return f"{route}, incident {incident}: {thanks}"
+
+
+def no_incident_so(start: str) -> str:
+    """That no incident has an id that begins so, or none that the key sees."""
+    return f"incident {start}: no id begins so; the incident's page and messages show it"
+
+
+def many_incidents_so(start: str, found: Sequence[tuple[str, str, str]], more: bool) -> str:
+    """That several do: (id, route, state), so that the one that is meant can be named."""
+    told = ", ".join(f"{id} ({route}, {state})" for id, route, state in found)
+    return f"incident {start}: several ids begin so: {told}{', ...' if more else ''}; give more of the one you mean"
 
 
 def ended(kind: DecisionKind, actor: str, reason: str) -> str:
@@ -227,6 +272,11 @@ def already(state: IncidentState, actor: str | None, ts: datetime | None) -> str
 def ended_already(one: Decision) -> str:
     """That somebody was first to end an incident."""
     return f"{one.actor} has ended the incident already ({_done(one)}, {numbers.moment(one.ts)})"
+
+
+def commented_already(one: Decision) -> str:
+    """That the same person has just written the same."""
+    return f"{one.actor} has written the same already ({numbers.moment(one.ts)})"
 
 
 def decided_already(one: Decision) -> str:

@@ -116,6 +116,23 @@ def test_mute(kind, after, expected):
     assert told(FIRING, decision(kind), *after) == expected
 
 
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [({}, [*DECIDED, ON]), ({"fingerprint": "0" * 16}, DECIDED), ({"fingerprint": "own"}, [*DECIDED, ON])],
+)
+@pytest.mark.parametrize("kind", ["resolve", "false_alarm"])
+def test_what_is_unmuted_is_heard_when_it_fires_next(kind, about, expected):
+    _, (sent, _) = follow(FIRING, decision(kind))
+    named = {name: sent.fingerprint if value == "own" else value for name, value in about.items()}
+    assert told(FIRING, decision(kind), decision("unmute", 22, **named), AGAIN) == expected
+    late = [AGAIN, decision("unmute", 25, **named), reading("firing", 1400, hours=26, effect=sized(-8.0))]
+    assert told(FIRING, decision(kind), *late) == expected, "also where it fires unheard already"
+
+
+def test_what_was_accepted_is_not_unmuted():
+    assert told(FIRING, decision("accept_baseline"), decision("unmute", 22), AGAIN) == DECIDED
+
+
 def test_mute_ends_when_the_stream_fired_unheard_and_ceased():
     wide = Effect(name="refusal", before=50.0, after=47.5, low=-6.0, high=1.0, unit="pp")
     unheard = [FIRING, decision("resolve"), AGAIN, reading("quiet", 1900, hours=31, effect=wide)]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import pytest
 
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
+from services.alert.state import AlertState, Mute
 from services.api.app import Api
 from services.monitor import Monitor, RoutePolicy
-from services.store import decisions, incidents, routes
+from services.store import decisions, incidents, routes, step_states
+from services.store.codec import pack
 from services.store.engine import Database
-from services.wording.decisions import already, decided_already, ended_already
+from services.wording.decisions import already, decided_already, ended_already, no_mute
 from tests.support.access import bearer, key
 from tests.support.api import NOW, Wire, all_asked, api_on, application, asked, later, recorded
 from tests.support.records import ROUTE, alert, decision
@@ -47,7 +50,7 @@ def decide(api: Api, kind: str, incident: Incident, **fields: Any) -> Any:
 def test_a_decision_is_written_as_the_record_that_it_is(api: Api, incident: Incident) -> None:
     answer = decide(api, "acknowledge", incident, ts="2026-11-25T08:00:00+02:00")
     made = decision("acknowledge", ts="2026-11-25T06:00:00Z", incident=incident.id)
-    assert (answer.status_code, answer.json()) == (202, {"id": made.id, "ts": "2026-11-25T06:00:00Z"})
+    assert (answer.status_code, answer.json()) == (202, {"id": made.id, "ts": "2026-11-25T06:00:00Z", "until": None})
     assert written(api, incident.id) == [made]
 
 
@@ -235,3 +238,42 @@ def test_near_names_are_told_only_of_routes_that_the_key_sees(database: Database
     body = {"model": {"requested": "m"}, "reason": "deploy", "route": "mine/prd"}
     told = asked(app, "POST", "/v1/changes", json=body, headers=headers).json()["detail"]
     assert ("mine/prod" in told, "mina/prod" in told) == (True, False)
+
+
+def test_hours_are_counted_by_the_service_and_the_answer_says_until_when(api: Api, incident: Incident) -> None:
+    told = decide(api, "snooze", incident, hours=2).json()
+    assert (told["ts"], told["until"]) == ("2026-11-26T12:00:00Z", "2026-11-26T14:00:00Z")
+    assert [one.expires for one in written(api, incident.id)] == [later(2)]
+    unsaid = asked(api, "POST", PATH, json={"kind": "silence", **SAID}).json()
+    assert unsaid["until"] == "2026-11-27T12:00:00Z"
+    assert decide(api, "acknowledge", incident).json()["until"] is None
+    for fields in ({"kind": "resolve"}, {"kind": "snooze", "expires": later(3).isoformat()}):
+        answer = asked(api, "POST", PATH, json={"incident": incident.id, **SAID, "hours": 2, **fields})
+        assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["hours"])
+
+
+def test_a_snooze_of_hours_counts_from_the_incident_where_that_is_ahead(database: Database) -> None:
+    recorded(database, alert("firing", 300, hours=200))
+    api = api_on(database, Wire())
+    [ahead] = api.database.query(incidents.find)
+    told = decide(api, "snooze", ahead, hours=2).json()
+    assert datetime.fromisoformat(told["until"]) > ahead.updated_at + timedelta(hours=2)
+    assert datetime.fromisoformat(told["ts"]) == datetime.fromisoformat(told["until"]) - timedelta(hours=2)
+
+
+def test_of_many_who_unmute_at_the_same_time_one_does(api: Api) -> None:
+    none = asked(api, "POST", PATH, json={"kind": "unmute", **SAID})
+    assert (none.status_code, none.json()["detail"]) == (409, no_mute(ROUTE))
+    mute = Mute("0" * 16, "false_alarm", "ines", "a load test", NOW, ("a",))
+    with api.database.write() as connection:
+        step_states.save(connection, "alert", ROUTE, 0, pack(AlertState(ROUTE, mutes={mute.fingerprint: mute})))
+    sent = [
+        {"kind": "unmute", **SAID, "actor": f"p{i}", **({"fingerprint": "0" * 16} if i % 2 else {})} for i in range(6)
+    ]
+    answers = all_asked(api, [("POST", PATH, {"json": body}) for body in sent])
+    codes = sorted(answer.status_code for answer in answers)
+    # One who unmutes all of the route may come after one who unmuted the one alert of it: that is all there is.
+    assert codes == [202] + [409] * 5
+    assert {answer.json()["detail"] for answer in answers if answer.status_code == 409} == {
+        decided_already(one) for one in api.database.query(decisions.of_route, ROUTE)
+    }

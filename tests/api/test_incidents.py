@@ -59,6 +59,11 @@ def test_filters(api: Api) -> None:
     assert done["route"] == "r0"
     assert len(pages(api, state=["open", "snoozed"])[0]) == 11
     assert pages(api, route="none/such") == [[]]
+    for digits in (4, 16):
+        assert pages(api, id=only["id"][:digits]) == [[only]]
+    assert pages(api, id=f"{(int(only['id'], 16) + 1) % 16**16:016x}") == [[]]
+    for wrong in ("abc", "ABCD", "abcg", "a" * 17, "abc%", "abcd\n"):
+        assert asked(api, "GET", PATH, params={"id": wrong}).status_code == 422, wrong
 
 
 @pytest.mark.processes

@@ -180,3 +180,24 @@ def test_a_key_decides_under_its_own_name_and_on_its_own_routes(new_url: Callabl
             ]
             assert {answer.status_code for answer in answers} == {404}
         assert len(there.written()) == 1
+
+
+def test_comments_are_taken_on_old_pages_too_each_once(there: World) -> None:
+    mara, theo = both(there, OnPage)
+    assert mara.press("comment").taken
+    assert mara.press("comment").taken, "at the same time it is the same one"
+    assert len(there.written()) == 1
+    for seat in there.seats:
+        seat.api.decisions.clock = lambda: later(0.02)
+    again = mara.press("comment")
+    assert (again.taken, "mara has written the same already" in again.words) == (False, True)
+    assert theo.press("comment").taken
+    there.carry()
+    assert theo.press("acknowledge").taken is False, "what was written meanwhile is to be read first"
+    assert [entry.kind for entry in there.told()] == ["decision", "decision"]
+
+
+def test_a_comment_names_the_incident_that_it_is_about(there: World) -> None:
+    body = {"kind": "comment", "route": there.incident().route, "actor": "mara", "reason": "x"}
+    answer = asked(there.seats[0].app, "POST", "/v1/decisions", json=body)
+    assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["incident"])

@@ -44,6 +44,8 @@ DECISIONS = st.sampled_from(
         "roll_back",
         "silence",
         "end_silence",
+        "comment",
+        "unmute",
         "resolve",
     ]
 )

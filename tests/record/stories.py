@@ -177,7 +177,18 @@ FACTS = st.one_of(
         decision,
         st.sampled_from(ROUTES),
         st.sampled_from(
-            ["announce", "acknowledge", "snooze", "accept_baseline", "false_alarm", "silence", "end_silence", "resolve"]
+            [
+                "announce",
+                "acknowledge",
+                "snooze",
+                "accept_baseline",
+                "false_alarm",
+                "silence",
+                "end_silence",
+                "comment",
+                "unmute",
+                "resolve",
+            ]
         ),
         HOURS,
     ),

@@ -19,10 +19,9 @@ from services.api.decision_outbox import decision_time
 from services.api.http.body import SMALL_BYTES, BodyBudget, read_body
 from services.api.http.problems import Problem, problem_of_violation
 from services.api.resources.decisions import MOST_REASON_CHARS, TIMED_KINDS
-from services.wording.decisions import OFFERED
+from services.wording.decisions import OFFERED, UNSAID_REASONS
 
 HOURS: Final = (1, 4, 12, 24, 72, 168)
-_DEFAULT_REASONS: Final = {"acknowledge": "looking at it", "snooze": "later", "end_silence": "no longer needed"}
 _MOST_FIELDS: Final = 20
 _MODEL: Final = ("requested", "served", "provider")
 ROUTE_FIELDS: Final = ("actor", "reason", *_MODEL)
@@ -64,10 +63,10 @@ def decision_of(fields: Mapping[str, str], incident: Incident, now: datetime, na
         Problem: 422 names the field.
     """
     kind = fields.get("kind", "")
-    if kind not in (*OFFERED, "end_silence") or kind not in get_args(DecisionKind):
+    if kind not in (*OFFERED, "end_silence", "comment") or kind not in get_args(DecisionKind):
         raise Problem.of_field("decision", "press one of the buttons")
     actor = name or _words(fields, "actor", "your name", 200)
-    reason = _words(fields, "reason", "the reason", MOST_REASON_CHARS, unsaid=_DEFAULT_REASONS.get(kind, ""))
+    reason = _words(fields, "reason", "the reason", MOST_REASON_CHARS, unsaid=UNSAID_REASONS.get(kind, ""))
     ts = decision_time(incident, now)
     return Decision(
         kind=kind,

@@ -229,7 +229,7 @@ def _buttons(incident: Incident, silences: Sequence[Silence]) -> tuple[tuple[str
     if incident.state == "resolved":
         return ()
     left_out = {"acknowledge"} if incident.state == "acknowledged" else set()
-    kinds = (*OFFERED, "end_silence") if silences else OFFERED
+    kinds = (*OFFERED, *(("end_silence",) if silences else ()), "comment")
     offered = ((kind, DECISIONS[kind]) for kind in kinds if kind not in left_out)
     return tuple((kind, told.label, told.follows) for kind, told in offered)
 
@@ -271,7 +271,8 @@ def _deciding(parts: PageContext) -> APIRouter:
         found = (await _incident_record(request, parts, id)).incident
         try:
             decision = forms.decision_of(fields, found, parts.decisions.clock(), who(request).name)
-            await parts.decisions.decide(decision, fields.get("seen"))
+            seen = None if decision.kind == "comment" else fields.get("seen")  # it is right whatever happened since
+            await parts.decisions.decide(decision, seen)
         except Problem as problem:
             return await _incident_page(
                 request, parts, await _incident_record(request, parts, id), _IncidentForm(problem, fields)

@@ -34,6 +34,7 @@ LONGEST_BEHIND: Final = timedelta(days=366)
 LONGEST_QUIET: Final = timedelta(days=30)
 """How long a silence or a snooze may last; whoever wants more takes another one, and so looks at it again."""
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON_CHARS, strip_whitespace=True)]
+Hours = Annotated[float, Field(gt=0, le=LONGEST_QUIET / timedelta(hours=1))]
 Share = Annotated[float, Field(gt=0, le=1, description="Share of the route's exchanges; null is all of them.")]
 ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
@@ -58,9 +59,9 @@ class DecisionDraft(Part):
     """A decision. Without `ts` it is taken now; the same one with the same `ts` is one, however often it is sent.
 
     `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`. A
-    snooze or a silence without `expires` lasts 24 hours. An `end_silence` ends the `silence` that it names, at once or
-    at `expires`; without one all of the route. What is decided on a route that was never seen is refused, but for an
-    `announce` of one that is said to be `new`.
+    snooze or a silence lasts until `expires`, or for `hours`; without either for 24 of them. An `end_silence` ends the
+    `silence` that it names, at once or at `expires`; without one all of the route. What is decided on a route that was
+    never seen is refused, but for an `announce` of one that is said to be `new`.
     """
 
     kind: DecisionKind
@@ -73,6 +74,7 @@ class DecisionDraft(Part):
     reason: Reason
     ts: Timestamp | None = None
     expires: Timestamp | None = None
+    hours: Hours | None = Field(None, description="How long a snooze or a silence lasts, instead of `expires`.")
     share: Share | None = None
     new: bool = False
 
@@ -82,6 +84,10 @@ class DecisionReceipt(BaseModel):
 
     id: str = Field(description="Its id, made of its content.", examples=["1fec9bb08f43a022"])
     ts: str = Field(description="When it was taken.", examples=["2026-11-24T18:00:00Z"])
+    until: str | None = Field(
+        description="When a snooze or a silence ends, or is to end now; null of other decisions.",
+        examples=["2026-11-25T18:00:00Z"],
+    )
 
 
 def posting_router(
@@ -116,7 +122,7 @@ def posting_router(
         responses=POST_RESPONSES,
     )
     async def decide(request: Request) -> Response:
-        """Acknowledge, snooze, resolve ... an incident, or accept, silence, announce on a route.
+        """Acknowledge, snooze, resolve, comment ... on an incident, or accept, silence, announce on a route.
 
         202 means that it is written and will be published; what it does shows in the incident's timeline. 409 says
         why it would change nothing: the incident was resolved, somebody decided the same, none is open.
@@ -144,13 +150,15 @@ async def write_draft(
     named = None if draft.incident is None else await query_store(database, incidents.get, draft.incident or "")
     if named is not None and not caller.sees(named.route):
         raise Problem(409, NO_INCIDENT)
+    now = decisions.clock()
+    ts = decision_time(named, now)
     signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
-    decision = completed(signed, decision_time(named, decisions.clock()))
+    decision = completed(_timed(signed, now if draft.kind == "silence" else ts), ts)
     try:
         id = await decisions.decide(decision)
     except StaleDecision as error:
         raise Problem(409, str(error)) from None
-    return JSONResponse({"id": id, "ts": iso(decision.ts)}, 202)
+    return JSONResponse({"id": id, "ts": iso(decision.ts), "until": _until(decision)}, 202)
 
 
 def check_may_write(caller: Principal, route: str) -> None:
@@ -190,6 +198,8 @@ def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decisi
         raise Problem.of_field("ts", f"lies more than {LONGEST_BEHIND.days} days back; send the time at which it was")
     if draft.kind == "announce" and draft.model is None and named:
         raise Problem(422, "model: an announcement names the model that will answer")
+    if draft.kind == "comment" and draft.incident is None:
+        raise Problem.of_field("incident", "is missing; a comment names the incident that it is about")
     if draft.share is not None and draft.kind != "announce":
         raise Problem.of_field("share", "is of an announcement alone; leave it out")
     if draft.expires is not None and draft.expires <= ts:
@@ -199,10 +209,31 @@ def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decisi
             "expires", f"lies more than {LONGEST_QUIET.days} days ahead; send an earlier time, and look again then"
         )
     try:
-        told = {name: value for name, value in dict(draft).items() if name != "new"}
+        told = {name: value for name, value in dict(draft).items() if name not in ("new", "hours")}
         return Decision(**{**told, "ts": ts})
     except ValidationError as error:
         raise problem_of_violation(error) from None
+
+
+def _timed(draft: DecisionDraft, now: datetime) -> DecisionDraft:
+    """The draft with its end as a time, counted from its `ts`, else from `now`: by the service's own clock.
+
+    Of a silence that is the clock on the wall, of a snooze the route's, which may run ahead.
+
+    Raises:
+        Problem: 422 if it says twice when it ends, or ends what has no end.
+    """
+    if draft.hours is None:
+        return draft
+    if draft.kind not in TIMED_KINDS:
+        raise Problem.of_field("hours", "is of a snooze or a silence alone; leave it out")
+    if draft.expires is not None:
+        raise Problem.of_field("hours", "is said beside `expires`; send one of the two")
+    return draft.model_copy(update={"expires": (draft.ts or now) + timedelta(hours=draft.hours)})
+
+
+def _until(decision: Decision) -> str | None:
+    return iso(decision.until) if decision.kind in (*TIMED_KINDS, "end_silence") else None
 
 
 def _body_of(record: type[Part]) -> dict[str, Any]:

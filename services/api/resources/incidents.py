@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from schemas.base import plain_object
 from schemas.exchange import ToldRoute
@@ -26,6 +26,13 @@ from services.store.tables import EVERYTHING
 from services.wording.postmortem import postmortem
 
 MARKDOWN: Final = "text/markdown"
+
+LEAST_OF_ID: Final = 4
+"""Digits of an id that a search for it has at least."""
+IdStart = Annotated[
+    Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{LEAST_OF_ID},16}}$")] | None,
+    Query(description="Only those whose id begins so.", examples=["b2a6b1e2"]),
+]
 
 
 class IncidentPage(BaseModel):
@@ -54,17 +61,17 @@ def router(database: Database, guard: Guard) -> APIRouter:
         state: Annotated[
             list[IncidentState] | None, Query(description="Only in these states; may be repeated.")
         ] = None,
+        id: IdStart = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
     ) -> Response:
         """Incidents of all states, newest first, a page at a time; `since` and `until` are of their opening."""
         after = None if cursor is None else place_of(cursor)
         within = EVERYTHING if route is None else (route,)
-        wanted = IncidentFilter(who(request).routes, tuple(state or ()), within=within, opened=span)
+        wanted = IncidentFilter(who(request).routes, tuple(state or ()), within=within, opened=span, id=id or "")
         found = await query_store(database, incident_store.page, wanted, after and (0, *after), limit + 1)
-        items = [plain_object(one) for one in found[:limit]]
         following = cursor_of(found[limit - 1].opened_at, found[limit - 1].id) if len(found) > limit else None
-        return tagged(request, {"items": items, "next": following})
+        return tagged(request, {"items": [plain_object(one) for one in found[:limit]], "next": following})
 
     @made.get(
         "/incidents/{id}",

@@ -21,7 +21,7 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, query_store
-from services.api.resources.decisions import POST_RESPONSES, ActorName, DecisionDraft, Reason, write_draft
+from services.api.resources.decisions import POST_RESPONSES, ActorName, DecisionDraft, Hours, Reason, write_draft
 from services.api.route_snapshot import muted_alerts
 from services.monitor import Monitor
 from services.ports import Clock
@@ -32,9 +32,6 @@ from services.store.silences import KeptNotification
 
 _READ_AT_ONCE: Final = 1_000
 LASTS_HOURS: Final = LASTS / timedelta(hours=1)
-MOST_HOURS: Final = 30 * 24
-"""A silence is no way to switch a route off: it ends within a month, and can be made again."""
-Hours = Annotated[float, Field(gt=0, le=MOST_HOURS)]
 
 
 class NewSilence(Part):
