@@ -163,7 +163,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield routes.deleting_router(database, guard)
     yield route_retries.router(database, guard, budget)
     # Last: it takes all that is left below /v1/routes.
-    yield routes.router(database, api.policy, api.decisions.clock, guard)
+    yield routes.router(database, api.watched, api.decisions.clock, guard)
 
 
 def make(api: Api) -> FastAPI:
