@@ -28,6 +28,8 @@ def stuck(why: str) -> str:
 
 def not_running(step: str) -> str:
     """A step without a worker, and what to do."""
+    if step == "score_events":
+        return "nobody sends score_events: start a worker that runs notify, with the same monitor file"
     return f"nobody runs {step}: start a worker for it"
 
 

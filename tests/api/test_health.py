@@ -122,6 +122,18 @@ def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(da
     assert "this broker does not tell" in text(api)
 
 
+def test_what_waits_for_score_events_is_told_beside_the_steps(database: Database) -> None:
+    late, away = (StepLag("score_events", "keelwatch.scores", n, workers) for n, workers in ((5_000, 1), (3, 0)))
+    api = looked(api_on(database, Wire(), operations=well(late).operations()))
+    assert (told(api)["steps"][-1]["step"], told(api)["steps"][-1]["waiting"]) == ("score_events", 5_000)
+    assert told(api)["needs"] == [health.behind("score_events", 5_000)]
+    assert "score_events" in text(api)
+    assert 'keelwatch_consumer_lag{step="score_events",topic="keelwatch.scores"} 5000.0' in _exposed(api)
+    nobody = looked(api_on(database, Wire(), operations=well(away).operations()))
+    [need] = told(nobody)["needs"]
+    assert (need, "runs notify" in need) == (health.not_running("score_events"), True)
+
+
 def test_what_waits_and_what_failed_is_told_with_its_reason(database: Database) -> None:
     old = NOW - timedelta(hours=1)
     delivery = {"incident": "i", "created": old, "attempts": 1, "storm": False}
