@@ -390,7 +390,10 @@ _AMinute = Annotated[int, Field(ge=1, le=10_000_000)] | None
 
 
 class IngestLimitsSection(Section):
-    """`ingest_limits`: exchanges a minute that the API takes; what comes beyond is told to come again."""
+    """`ingest_limits`: exchanges a minute that the API takes; what comes beyond is told to come again.
+
+    What comes by Kafka is not limited.
+    """
 
     per_key: _AMinute = Field(default=None, description="Of one API key, for all routes together.")
     per_route: _AMinute = Field(default=None, description="Of one route, whoever sends them.")
