@@ -51,6 +51,7 @@ from services.api.schedules import EvaluationPlanner, NewRun, NewSchedule
 from services.api.sse import LiveUpdates
 from services.api.system import MetricsMiddleware, SystemHealth
 from services.monitor import Monitor, RoutePolicy
+from services.monitor.known_routes import named_routes
 from services.store import change_marks
 from services.store.engine import Database
 from services.wording.sources import SourceAddresses
@@ -120,6 +121,7 @@ def install(app: FastAPI, api: Api) -> None:
     app.add_middleware(AuthenticationMiddleware, door=api.door, respond=problems.responder(pages.failed))
     app.add_middleware(SecurityMiddleware, https=api.front.https)
     app.add_middleware(MetricsMiddleware, meters=api.health.meters)
+    api.health.meters.listed(len(named_routes(api.watched)))
     if api.front.proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(api.front.proxies))
     app.router.redirect_slashes = False  # it would repeat the name by which it was asked, whatever that is
@@ -151,7 +153,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
         yield resource.router(database, guard)
     yield profile.router(database, guard, api.policy, api.decisions.clock, api.scorers)
     yield route_rates.router(database, guard, api.policy)
-    yield safety_metrics.router(database, guard, api.policy, api.decisions.clock)
+    yield safety_metrics.router(database, guard, api.watched, api.decisions.clock)
     yield coverage.router(database, guard, api.policy, api.decisions.clock)
     yield health.router(api.health, database, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
@@ -162,7 +164,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield routes.deleting_router(database, guard)
     yield route_retries.router(database, guard, budget)
     # Last: it takes all that is left below /v1/routes.
-    yield routes.router(database, api.policy, api.decisions.clock, guard)
+    yield routes.router(database, api.watched, api.decisions.clock, guard)
 
 
 def make(api: Api) -> FastAPI:

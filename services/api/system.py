@@ -166,6 +166,7 @@ class ApiMetrics:
         )
         self._waits = Gauge("keelwatch_waiting_seconds", "How long the oldest has waited.", ("queue",), **into)
         self._decisions = Gauge("keelwatch_decisions_waiting", "Decisions not yet published.", **into)
+        self._listed = Gauge("keelwatch_listed_routes", "Routes that the API's monitor file names.", **into)
         self._parked = Gauge("keelwatch_parked_routes", "Routes that a step does not go on with.", ("step",), **into)
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
@@ -173,6 +174,10 @@ class ApiMetrics:
         known = method if method in _METHODS else OTHER_LABEL
         self._requests.labels(known, path, str(status)).inc()
         self._seconds.labels(known, path).observe(seconds)
+
+    def listed(self, n: int) -> None:
+        """The monitor file names so many routes."""
+        self._listed.set(n)
 
     def show(self, survey: Survey, behind: Sequence[StepLag] | None) -> None:
         """The state of the system; `behind` is how far each step is, as the pages tell it."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from services.errors import InputError
+from services.wording.onboarding import open_quote
 
 _LINE: Final = re.compile(
     r"\ufeff?[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=(?P<value>.*)", re.DOTALL
@@ -33,12 +35,14 @@ def changed_environment(before: str, ours: Mapping[str, str], values: Mapping[st
     """The file that was there with `ours` instead of what it had for them, and `values` where it had none.
 
     Raises:
-        InputError: as `new_environment`.
+        InputError: as `new_environment`, and if the file ends within a quote, which would take in what is added.
     """
     ending = "\r\n" if "\r\n" in before else "\n"
     lines = before.split("\n")
     if lines[-1] == "":
         lines.pop()
+    if (unclosed := _quotes(lines).unclosed) is not None:
+        raise InputError(open_quote(unclosed + 1))
     placed = _last_lines(lines)
     missing = []
     for name, value in (*ours.items(), *values.items()):
@@ -81,13 +85,57 @@ def quoted(value: str) -> str:
 
 
 def _last_lines(lines: list[str]) -> dict[str, int]:
-    """Variable -> the line that counts, which is its last one."""
-    found = {}
+    """Variable -> the line that counts, which is its last one; a line within a quoted value is none."""
+    found, within = {}, _quotes(lines).within
     for at, line in enumerate(lines):
-        one = _LINE.fullmatch(line)
+        one = None if at in within else _LINE.fullmatch(line)
         if one is not None:
             found[one["name"]] = at
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Quotes:
+    """Lines that begin `within` a quote, as a shell reads them; and, if the last quote is `unclosed`, where it begins.
+
+    An unclosed quote ends at the next one, wherever that is, and all after it are turned about. The line to look at is
+    thus the first of which the quote goes on over a line that looks like another variable.
+    """
+
+    within: frozenset[int]
+    unclosed: int | None
+
+
+def _quotes(lines: list[str]) -> _Quotes:
+    within, quote, opened, suspect = set(), "", 0, None
+    for at, line in enumerate(lines):
+        if quote:
+            within.add(at)
+        quote, new = _quote_after(line, quote)
+        if quote and new:
+            opened = at
+            if suspect is None and any(map(_LINE.fullmatch, lines[at + 1 : at + 2])):
+                suspect = at
+    return _Quotes(frozenset(within), None if not quote else opened if suspect is None else suspect)
+
+
+def _quote_after(line: str, quote: str) -> tuple[str, bool]:
+    """The quote in which a line ends that begins in `quote`, empty for none; and whether it was opened on this line."""
+    opened = escaped = False
+    before = " "
+    for char in line:
+        if escaped:
+            escaped = False
+        elif char == "\\" and quote != "'":
+            escaped = True
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char == "#" and before.isspace():
+            break
+        elif char in "'\"":
+            quote, opened = char, True
+        before = char
+    return quote, opened
 
 
 def _is_empty(line: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -229,17 +229,22 @@ def import_exchanges(
     rules = wiring.load_monitor(load_settings(), config).ingest
     carriage = Carriage({} if route is None else {ROUTE_HEADER: route}, rules)
     count, dead = 0, []
-    with writing(out, "--out") as sink, progress("reading", size) as advance:
-        for item in decoded(records(file, advance, table=form == CSV), formats, carriage):
-            if isinstance(item, DeadLetter):
-                dead.append(item)
-                continue
-            without = {"ts"} if "no_ts" in item.flags else set()
-            sink.write(
-                item.exchange.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True, exclude=without)
-                + "\n"
-            )
-            count += 1
+    with progress("reading", size) as advance:
+        found = iter(decoded(records(file, advance, table=form == CSV), formats, carriage))
+        first = tuple(islice(found, 1))  # a file that is refused as a whole is, before what OUT holds is written over
+        with writing(out, "--out") as sink:
+            for item in chain(first, found):
+                if isinstance(item, DeadLetter):
+                    dead.append(item)
+                    continue
+                without = {"ts"} if "no_ts" in item.flags else set()
+                sink.write(
+                    item.exchange.model_dump_json(
+                        by_alias=True, exclude_none=True, exclude_defaults=True, exclude=without
+                    )
+                    + "\n"
+                )
+                count += 1
     for letter in dead[:_MOST_TOLD]:
         ERR.print(f"line {letter.source.offset}: {letter.reason}", markup=False, soft_wrap=True)
     if not count:

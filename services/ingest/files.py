@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 from schemas.position import Position
 from services.errors import InputError
 from services.ingest import json_text
+from services.ingest.csv_rows import checked_rows
 from services.ingest.decode import FILE_CLUSTER
 from services.ingest.errors import FormatError
 from services.ingest.formats.otlp_wire import looks_like_otlp
@@ -20,7 +20,6 @@ from services.ingest.reading import MAX_BYTES
 CSV: Final = "csv"
 _HEAD: Final = 64 * 1024
 _PREFIX: Final = 4
-_LONGEST_CELL: Final = 16 * 1024 * 1024
 _TABLES: Final = frozenset({".csv", ".tsv"})
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "prompt": ("prompt", "input", "question", "messages", "request", "query"),
@@ -66,7 +65,8 @@ def records(path: Path, progress: Callable[[int], object] | None = None, *, tabl
 
     Raises:
         OSError: if it cannot be read.
-        InputError: if it is a table without the columns that are needed, or too long to be read as a whole.
+        InputError: if it is a table without the columns that are needed, or of which a row cannot be read as it was
+            meant; or too long to be read as a whole.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -144,30 +144,16 @@ def _prefixed(raw: bytes) -> Iterator[bytes]:
 
 def _rows(path: Path, progress: Callable[[int], object] | None) -> Iterator[FileLine]:
     """The rows of a table as native exchanges, or as the records of the product whose table it is."""
-    csv.field_size_limit(_LONGEST_CELL)
-    topic = sha12(path)
+    topic, rows = sha12(path), checked_rows(path)
     if progress is not None:
         progress(path.stat().st_size)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = file.readline()
-        file.seek(0)
-        reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
-        names = [name.strip() for name in next(reader, [])]
-        exported = any(names_of <= set(names) for names_of in _EXPORTS)
-        places = {} if exported else _places(names, path)
-        number = 1
-        while True:
-            number += 1
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                raise InputError(f"{path}: row {number}: {error}; mend it, or write one JSON object a line") from None
-            if row is None:
-                return
-            if any(cell.strip() for cell in row):
-                position = Position(cluster=FILE_CLUSTER, topic=topic, partition=0, offset=number)
-                made = _record(row, names) if exported else _exchange(row, names, places)
-                yield FileLine(json.dumps(made).encode(), position, "exchange", None if exported else CSV)
+    names = [name.strip() for name in next(rows, (1, []))[1]]
+    exported = any(names_of <= set(names) for names_of in _EXPORTS)
+    places = {} if exported else _places(names, path)
+    for number, row in rows:
+        position = Position(cluster=FILE_CLUSTER, topic=topic, partition=0, offset=number)
+        made = _record(row, names) if exported else _exchange(row, names, places)
+        yield FileLine(json.dumps(made).encode(), position, "exchange", None if exported else CSV)
 
 
 def _places(names: list[str], path: Path) -> dict[str, int]:

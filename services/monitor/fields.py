@@ -144,6 +144,14 @@ def _asked_url(url: str) -> str:
     return url
 
 
+def headers_field(when: str) -> Any:
+    """The field of headers that are sent `when` that says, of every section that has one; its type is `SentHeaders`."""
+    return Field(
+        default_factory=dict,
+        description=f"{when}: name to text, or to `{{env: NAME}}`, an environment variable; keys always by variable.",
+    )
+
+
 def few_values(found: T) -> T:
     """As many headers or parameters as a target may have, each name once, or a ValueError."""
     if len(found) > MOST_VALUES:
@@ -186,6 +194,8 @@ ParameterName = Annotated[str, AfterValidator(checked_parameter)]
 ConfiguredValue = Annotated[
     Any, PlainValidator(checked_value), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
 ]
+SentHeaders = Annotated[Mapping[HeaderName, ConfiguredValue], AfterValidator(few_values)]
+SentParameters = Annotated[Mapping[ParameterName, ConfiguredValue], AfterValidator(few_values)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Mention = Annotated[str, AfterValidator(_mention)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]

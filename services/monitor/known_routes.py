@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
 from itertools import chain, islice
 from typing import Final
@@ -36,6 +36,13 @@ def near_routes(
 def known_routes(watched: Monitor, seen: Iterable[str], may_see: Callable[[str], bool] = lambda _: True) -> list[str]:
     """The first 5,000 routes of those that the file names and those seen, sorted; patterns are no names."""
     return sorted(set(islice(filter(may_see, chain(named_routes(watched), seen)), _MOST_NAMES)))
+
+
+def waiting_names(
+    watched: Monitor, seen: Collection[str], may_see: Callable[[str], bool] = lambda _: True
+) -> tuple[str, ...]:
+    """The routes that the file names and of which nothing is known yet, sorted; patterns are no names."""
+    return tuple(sorted(filter(may_see, set(named_routes(watched)).difference(seen))))
 
 
 def named_routes(watched: Monitor) -> tuple[str, ...]:

@@ -11,22 +11,21 @@ from services.monitor.deployments import MOST_RULES, DeploymentSection
 from services.monitor.fields import (
     AskedUrl,
     Ceiling,
-    ConfiguredValue,
     CronFields,
     Duration,
     Endpoint,
     EnvironmentName,
-    HeaderName,
     HeadFile,
     HeadName,
     LabelName,
     Mention,
     Name,
     OwnSignalName,
-    ParameterName,
     Phrases,
     RoutePattern,
     Section,
+    SentHeaders,
+    SentParameters,
     Share,
     SignalName,
     SlackApp,
@@ -36,7 +35,7 @@ from services.monitor.fields import (
     Slice,
     TimeZone,
     few_signals,
-    few_values,
+    headers_field,
 )
 from services.monitor.ingest_rules import MOST_RULES as MOST_INGEST_RULES
 from services.monitor.ingest_rules import IngestRuleSection
@@ -109,12 +108,8 @@ class TargetSection(Section):
         description="Name of the environment variable that holds the key, never the key. It is sent where the API has "
         "it: `Authorization: Bearer`, `x-api-key` for `messages`.",
     )
-    headers: Annotated[Mapping[HeaderName, ConfiguredValue], AfterValidator(few_values)] = Field(
-        default_factory=dict,
-        description="Sent with every question: name to text, or to `{env: NAME}`, an environment variable; keys always "
-        "by variable.",
-    )
-    query: Annotated[Mapping[ParameterName, ConfiguredValue], AfterValidator(few_values)] = Field(
+    headers: SentHeaders = headers_field("Sent with every question")
+    query: SentParameters = Field(
         default_factory=dict,
         description='Added to the URL, in the same way: `{api-version: "2024-10-21"}`.',
     )
@@ -390,7 +385,10 @@ _AMinute = Annotated[int, Field(ge=1, le=10_000_000)] | None
 
 
 class IngestLimitsSection(Section):
-    """`ingest_limits`: exchanges a minute that the API takes; what comes beyond is told to come again."""
+    """`ingest_limits`: exchanges a minute that the API takes; what comes beyond is told to come again.
+
+    What comes by Kafka is not limited.
+    """
 
     per_key: _AMinute = Field(default=None, description="Of one API key, for all routes together.")
     per_route: _AMinute = Field(default=None, description="Of one route, whoever sends them.")

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.topics import TOPICS
-from services.monitor.fields import ConfiguredValue, Endpoint, HeaderName, Section, SignalName, few_values
+from services.monitor.fields import Endpoint, Section, SentHeaders, SignalName, headers_field
 from services.monitor.sent_values import SentValue
 
 DEAD: Final = ".dead"
@@ -35,11 +35,7 @@ class ScoreEventsSection(Section):
         description="An endpoint of OTLP over HTTP, with its path: `https://collector.example.com/v1/logs`; a private "
         "one stands under `allow_hosts`.",
     )
-    headers: Annotated[Mapping[HeaderName, ConfiguredValue], AfterValidator(few_values)] = Field(
-        default_factory=dict,
-        description="Sent to the endpoint: name to text, or to `{env: NAME}`, an environment variable; keys always by "
-        "variable.",
-    )
+    headers: SentHeaders = headers_field("Sent to the endpoint")
     signals: tuple[SignalName, ...] = Field(
         default=(), description="Whose scores; else of every signal that has a floor or an objective on the route."
     )

@@ -254,12 +254,22 @@ class NotificationMeters:
         self._unconfirmed.set(n)
 
 
+_UNKNOWN: Final = float("nan")
+"""Prometheus' value for what is not known: no rule fires by it, and no board takes it for 0."""
+
+
 class ScoreEventMeters:
     """The meters of what sends scores out as events, in a registry that may hold others."""
 
-    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
-        """`registry` is what `/metrics` shows; `clock` tells monotonic seconds."""
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`registry` is what `/metrics` shows; `clock` tells monotonic seconds, `now` those since 1970."""
         self._clock, self._since = clock, 0.0
+        self._now, self._oldest = now, _UNKNOWN
         self._events = Counter(
             "keelwatch_score_events", "Events of scores by what became of them.", ("outcome",), registry=registry
         )
@@ -267,6 +277,16 @@ class ScoreEventMeters:
             "keelwatch_score_events_failing_seconds", "How long nothing of what waits is taken.", registry=registry
         )
         self._failing.set_function(lambda: self._clock() - self._since if self._since else 0.0)
+        self._waiting = Gauge(
+            "keelwatch_score_blocks_waiting", "Blocks of scores that this process has to send.", registry=registry
+        )
+        self._waiting.set(_UNKNOWN)
+        age = Gauge(
+            "keelwatch_score_events_oldest_seconds",
+            "Age of the oldest block of scores that waits to be sent; 0 when none does.",
+            registry=registry,
+        )
+        age.set_function(lambda: max(self._now() - self._oldest, 0.0) if self._oldest else 0.0)
         self._lost = Counter(
             "keelwatch_score_blocks_lost",
             "Blocks of scores that nobody took in time, or could read.",
@@ -284,6 +304,11 @@ class ScoreEventMeters:
     def well(self) -> None:
         """What waited was taken, or nothing waits."""
         self._since = 0.0
+
+    def waiting(self, n: int | None, oldest: float | None = None) -> None:
+        """So many blocks wait, the oldest since then, in seconds since 1970; None: that is not known."""
+        self._waiting.set(_UNKNOWN if n is None else n)
+        self._oldest = 0.0 if n == 0 else _UNKNOWN if n is None or oldest is None else oldest
 
     def lost(self, n: int) -> None:
         """So many blocks of scores left their topic before anybody took them, or could not be read."""

@@ -36,7 +36,7 @@ from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
 from services.store import learning, parks, silences
-from services.store.dialect import upsert
+from services.store.dialect import by_code_point, upsert
 from services.store.incidents import IncidentRow
 from services.store.learning import HOURS, LearningTraffic, first_hour
 from services.store.parks import ParkedRoute
@@ -164,12 +164,12 @@ def worst(
 def page_by_name(
     connection: Connection, wanted: FleetFilter, after: str | None, most: int, now: datetime
 ) -> tuple[FleetEntry, ...]:
-    """At most so many routes in the order of their names, which follow the one named `after`."""
+    """At most so many routes that follow the one named `after`, by name, in Python's order on every database."""
     where = [visible(_ROUTES.c.route, wanted.globs)]
     if wanted.text:
         where.append(_ROUTES.c.route.contains(wanted.text, autoescape=True))
     if after is not None:
-        where.append(_ROUTES.c.route > after)
+        where.append(by_code_point(connection, _ROUTES.c.route) > after)
     found = _read(connection, where, now, None if wanted.states else most)
     return _entries(connection, [one for one in found if _fits(one, wanted)][:most])
 
@@ -199,8 +199,9 @@ def _read(
     unresolved = and_(_INCIDENTS.c.route == _ROUTES.c.route, literal_column("incidents.state <> 'resolved'"))
     joined = _ROUTES.outerjoin(_PINS, _PINS.c.route == _ROUTES.c.route).outerjoin(_INCIDENTS, unresolved)
     query = select(_ROUTES.c.route, _ROUTES.c.clock, *pinned, _INCIDENTS.c.id.label("incident"), *incident)
-    rows = connection.execute(query.select_from(joined).where(*where).order_by(_ROUTES.c.route).limit(most)).all()
-    names = select(_ROUTES.c.route).where(*where).order_by(_ROUTES.c.route).limit(most)
+    order = by_code_point(connection, _ROUTES.c.route)
+    rows = connection.execute(query.select_from(joined).where(*where).order_by(order).limit(most)).all()
+    names = select(_ROUTES.c.route).where(*where).order_by(order).limit(most)
     tell = (_STREAMS.c.route.in_(names), _STREAMS.c.status.in_(("blind", "firing")))
     streams = _streams(connection, [row.route for row in rows], tell)
     parked = parks.of_routes(connection, names)

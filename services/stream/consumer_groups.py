@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,7 +18,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from schemas.topics import TOPICS
+from schemas.topics import SCORES, TOPICS
 from services.errors import InputError
 from services.ports import PartitionSight, StepLag
 from services.stream.broker import Broker
@@ -27,6 +28,19 @@ UP_GROUP: Final = "keelwatch.up"
 WORKER_GROUPS: Final = tuple(
     f"keelwatch.{step}" for step in sorted({step for topic in TOPICS for step in topic.consumers})
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerGroup:
+    """A consumer group beside the steps, which reads one topic: `name` is how it is told of."""
+
+    name: str
+    group: str
+    topic: str
+
+
+SCORE_EVENTS: Final = FollowerGroup("score_events", "keelwatch.score-events", SCORES.name)
+"""What sends scores out, where the monitor file says to where."""
 _DEPLOYMENT: Final = "keelwatch-deployment:"
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
@@ -167,8 +181,9 @@ async def _owned(admin: AIOKafkaAdminClient, group: str) -> tuple[bool, set[Topi
 class GroupLags:
     """Asks over connections that are kept, and made again after a failure. Processes need not run for an answer."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._clients = KeptClients(broker)
+    def __init__(self, broker: Broker, followers: Sequence[FollowerGroup] = ()) -> None:
+        """`followers` are told of after the steps."""
+        self._clients, self._followers = KeptClients(broker), tuple(followers)
         self.close = self._clients.close
 
     async def read(self) -> tuple[StepLag, ...]:
@@ -185,11 +200,13 @@ class GroupLags:
             partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
             topics = {step.name: [name for name in step.reads if name in partitions] for step in STEPS}
             waiting = await self._waiting(admin, topics, partitions, together=bool(members[UP_GROUP]))
-        return tuple(
+            beside = [await self._of_follower(admin, one) for one in self._followers]
+        steps = (
             StepLag(step, topic, waiting.get((step, topic)), members[f"keelwatch.{step}"] + members[UP_GROUP])
             for step, names in topics.items()
             for topic in names
         )
+        return (*steps, *(one for one in beside if one is not None))
 
     async def sights(self) -> tuple[str, tuple[PartitionSight, ...]]:
         """The cluster's id, and how far each step has read each partition; none of the embedded broker, which lies.
@@ -215,6 +232,16 @@ class GroupLags:
                     found.append(PartitionSight(step.name, one.topic, one.partition, read, ends[one]))
         return known.cluster, tuple(found)
 
+    async def _of_follower(self, admin: AIOKafkaAdminClient, one: FollowerGroup) -> StepLag | None:
+        """How far it is behind; None where its topic is not there, and of the embedded broker, which does not tell."""
+        places = (await describe_partitions(admin, {one.topic})).get(one.topic)
+        if not places or (await self._clients.broker()).kind == "embedded":
+            return None
+        members = await group_sizes(admin, (one.group,))
+        begins, ends = await self._offsets(places)
+        records = _unread(places, await _committed(admin, one.group), begins, ends)
+        return StepLag(one.name, one.topic, records, members[one.group])
+
     async def _waiting(
         self,
         admin: AIOKafkaAdminClient,
@@ -231,8 +258,7 @@ class GroupLags:
         for step, some in topics.items():
             committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step}")
             for name in some:
-                behind = [ends[one] - max(committed.get(one, 0), begins[one]) for one in partitions[name]]
-                found[step, name] = sum(max(records, 0) for records in behind)
+                found[step, name] = _unread(partitions[name], committed, begins, ends)
         return found
 
     async def _offsets(
@@ -241,6 +267,16 @@ class GroupLags:
         """Where each partition begins, and one past its last record."""
         consumer = await self._clients.consumer()
         return await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+
+
+def _unread(
+    places: Sequence[TopicPartition],
+    committed: Mapping[TopicPartition, int],
+    begins: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+) -> int:
+    """Records of these partitions that a group has not acknowledged."""
+    return sum(max(ends[one] - max(committed.get(one, 0), begins[one]), 0) for one in places)
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -27,11 +27,11 @@ from services.ports import Publish
 from services.score.score_events import score_events
 from services.stream.broker import Broker
 from services.stream.clients import connected_broker, consumer, error_text, fault_text, is_dependency
+from services.stream.consumer_groups import SCORE_EVENTS
 from services.stream.messages import decode_record
 from services.stream.producer import Producer
 
 LOG: Final = logging.getLogger("keelwatch.score_events")
-GROUP: Final = "keelwatch.score-events"
 SECONDS: Final = 10.0
 """How long an endpoint may take for one request."""
 LONGEST_PAUSE: Final = 60.0
@@ -148,13 +148,14 @@ def _rejected(body: bytes) -> int:
 class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]
     """Forgets how far partitions were read: whoever has them next commits. Knows whether the group took us in."""
 
-    def __init__(self, expected: dict[TopicPartition, int]) -> None:
-        self._expected = expected
+    def __init__(self, *known: dict[TopicPartition, Any]) -> None:
+        self._known = known
         self.joined = False
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """They may go to another process."""
-        self._expected.clear()
+        for one in self._known:
+            one.clear()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Where each begins, the group knows; it may have none for us."""
@@ -176,6 +177,7 @@ class ScoreEventExporter:
         self._broker, self._sink, self._chosen, self._meters = broker, sink, chosen, meters
         self._first_pause = self._pause = first_pause
         self._expected: dict[TopicPartition, int] = {}
+        self._times: dict[TopicPartition, float] = {}
 
     async def run(self, _publish: Publish) -> None:
         """Go on for ever; a broker that is away is waited for."""
@@ -184,6 +186,7 @@ class ScoreEventExporter:
                 await self._follow()
             except Exception as error:  # an export never ends the worker
                 self._meters.failed()
+                self._meters.waiting(None)
                 if is_dependency(error):
                     LOG.warning("waits for the broker: %s", fault_text(error))
                 else:
@@ -192,17 +195,19 @@ class ScoreEventExporter:
 
     async def _follow(self) -> None:
         known = await connected_broker(self._broker)
-        async with consumer(known, GROUP) as client, self._sink.connected(known):
-            listener = _Forgetting(self._expected)
+        async with consumer(known, SCORE_EVENTS.group) as client, self._sink.connected(known):
+            listener = _Forgetting(self._expected, self._times)
             client.subscribe([SCORES.name], listener=listener)
             while True:
                 found = await client.getmany(timeout_ms=_POLL_MS, max_records=_BLOCKS)
                 wait = 0.0
                 for place, records in sorted(found.items()):
                     if wait:  # the one sink of all partitions does not take anything now
+                        self._note_time(place, records[0])
                         client.seek(place, records[0].offset)
                     else:
                         wait = await self._take(client, place, records)
+                await self._tell_waiting(client, joined=listener.joined)
                 if not found and listener.joined and self._pause == self._first_pause and _read(client):
                     self._meters.well()
                 await asyncio.sleep(wait)
@@ -214,6 +219,7 @@ class ScoreEventExporter:
         self._meters.lost(max(records[0].offset - self._expected[place], 0))
         for record in records:
             self._expected[place] = record.offset
+            self._note_time(place, record)
             try:
                 await self.hand_over(record)
             except NotTaken as refused:
@@ -228,6 +234,23 @@ class ScoreEventExporter:
             await client.commit({place: record.offset + 1})
             self._meters.well()
         return 0.0
+
+    def _note_time(self, place: TopicPartition, record: ConsumerRecord) -> None:
+        """What was read last of a partition: whatever waits on it is no older."""
+        if record.timestamp > 0:
+            self._times[place] = record.timestamp / 1000.0
+
+    async def _tell_waiting(self, client: AIOKafkaConsumer, *, joined: bool) -> None:
+        """How many blocks of our partitions wait, and the time of the oldest, as far as the broker told it."""
+        places = client.assignment()
+        if not joined or not _read(client):
+            self._meters.waiting(None)
+            return
+        behind = {place: client.highwater(place) - await client.position(place) for place in places}
+        some = [place for place, n in behind.items() if n > 0]
+        for place in {*self._times}.difference(some):  # what comes on it next is younger
+            del self._times[place]
+        self._meters.waiting(sum(behind[place] for place in some), min(self._times.values(), default=None))
 
     async def hand_over(self, record: ConsumerRecord) -> None:
         """Send the events of one block. One that fails by itself, whatever fails in it, is counted and left.

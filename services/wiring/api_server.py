@@ -45,7 +45,7 @@ from services.store.engine import Database
 from services.stream import dead_letters
 from services.stream.broker import Broker
 from services.stream.clients import Unreachable, connected_broker
-from services.stream.consumer_groups import GroupLags, check_deployment
+from services.stream.consumer_groups import SCORE_EVENTS, GroupLags, check_deployment
 from services.stream.process_health import GRACE_SECONDS, BrokerCheck, DatabaseCheck
 from services.stream.producer import ConnectingProducer
 from services.stream.runner import Companion
@@ -162,6 +162,11 @@ def operations(broker: Broker, lags: GroupLags, database: Database) -> BrokerOpe
     return BrokerOperations(lags.read, replay, letters)
 
 
+def _lags(broker: Broker, watched: Monitor) -> GroupLags:
+    """What asks how far all is behind that reads for this monitor file."""
+    return GroupLags(broker, () if watched.score_events is None else (SCORE_EVENTS,))
+
+
 @dataclass(frozen=True, slots=True)
 class ApiPart:
     """The API as a part of a worker process: beside its steps, on the port of its probes."""
@@ -181,7 +186,7 @@ def worker_api(
     """
     check_host(host, keys=seed_first_key(settings, database))
     place, extend = place_of(settings, watched, host), slack_actions(settings, watched)
-    uplink, lags = ConnectingProducer(broker), GroupLags(broker)
+    uplink, lags = ConnectingProducer(broker), _lags(broker, watched)
     system = SystemHealth(database, operations(broker, lags, database), registry)
     api = api_of(database, watched, uplink.send, system, replace(place, addresses=_addresses(place, broker)))
 
@@ -209,7 +214,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         InputError: if the port cannot be had, or the cluster belongs to another database.
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
-    store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
+    store, lags, meters = DatabaseCheck(service.url), _lags(service.broker, service.watched), StreamMeters()
     system = SystemHealth(service.database, operations(service.broker, lags, service.database), meters.registry)
     place = replace(service.place, addresses=_addresses(service.place, service.broker))
     api = api_of(service.database, service.watched, uplink.send, system, place)

@@ -16,6 +16,21 @@ def heading(needs: int) -> str:
     return f"{needs:,} thing{plural(needs)} need{'' if needs > 1 else 's'} attention"
 
 
+def limits(per_key: int | None, per_route: int | None) -> str:
+    """What `ingest_limits` holds for, and what not; empty where there is none.
+
+    >>> limits(None, 3000).partition(";")[0]
+    'ingest_limits: each process of the API takes at most 3,000 exchanges a minute of a route'
+    """
+    bounds = [f"{n:,} exchanges a minute of a {what}" for n, what in ((per_key, "key"), (per_route, "route")) if n]
+    if not bounds:
+        return ""
+    return (
+        f"ingest_limits: each process of the API takes at most {' and '.join(bounds)}; what comes by Kafka is not "
+        "limited and all of it is scored: the broker's quotas bound who produces"
+    )
+
+
 def decisions_wait(n: int) -> str:
     """Decisions that nobody hears of yet."""
     return f"{count(n, 'decision')} not published yet"
@@ -28,6 +43,8 @@ def stuck(why: str) -> str:
 
 def not_running(step: str) -> str:
     """A step without a worker, and what to do."""
+    if step == "score_events":
+        return "nobody sends score_events: start a worker that runs notify, with the same monitor file"
     return f"nobody runs {step}: start a worker for it"
 
 

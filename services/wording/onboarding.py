@@ -47,6 +47,14 @@ def no_text(name: str) -> str:
     return f"--{name.replace('_', '-')}: holds bytes that are not UTF-8; type it in a terminal whose locale is UTF-8"
 
 
+def open_quote(line: int) -> str:
+    """That a file `.env` ends within a quote."""
+    return (
+        f".env: line {line}: a quote is opened and not closed, which would take in whatever is added below; close it, "
+        "or write \\ before a quote that belongs to the value. The file is as it was"
+    )
+
+
 def no_environment(path: str) -> str:
     """That a file cannot be carried over."""
     return f"{path}: holds NUL bytes, so that its variables cannot be kept; save it as UTF-8, or move it away"

@@ -17,6 +17,7 @@ from services.api.auth.authentication import Authenticator
 from services.api.auth.authorization import Guard, Principal
 from services.api.auth.csrf import FORM_COOKIE
 from services.api.system import ProcessProbes
+from services.monitor import IngestLimits, Monitor
 from services.observability.health import HealthProbes
 from services.observability.metrics import StreamMeters
 from services.ports import StepLag
@@ -120,6 +121,28 @@ def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(da
     unknown = health.lag_unknown("alert")  # what is not known is not well
     assert told(api)["needs"] == [unknown, health.behind("record", 5_000), health.not_running("evaluate")]
     assert "this broker does not tell" in text(api)
+
+
+def test_the_page_says_what_limits_hold_for_and_that_kafka_has_none(database: Database) -> None:
+    limited = Monitor(ingest_limits=IngestLimits(per_key=6000, per_route=3000))
+    api = looked(api_on(database, Wire(), operations=well().operations(), watched=limited))
+    said = health.limits(6000, 3000)
+    assert said in text(api)
+    assert "6,000 exchanges a minute of a key and 3,000 exchanges a minute of a route" in said
+    assert "by Kafka is not limited" in said
+    assert "ingest_limits" not in text(looked(api_on(database, Wire(), operations=well().operations())))
+
+
+def test_what_waits_for_score_events_is_told_beside_the_steps(database: Database) -> None:
+    late, away = (StepLag("score_events", "keelwatch.scores", n, workers) for n, workers in ((5_000, 1), (3, 0)))
+    api = looked(api_on(database, Wire(), operations=well(late).operations()))
+    assert (told(api)["steps"][-1]["step"], told(api)["steps"][-1]["waiting"]) == ("score_events", 5_000)
+    assert told(api)["needs"] == [health.behind("score_events", 5_000)]
+    assert "score_events" in text(api)
+    assert 'keelwatch_consumer_lag{step="score_events",topic="keelwatch.scores"} 5000.0' in _exposed(api)
+    nobody = looked(api_on(database, Wire(), operations=well(away).operations()))
+    [need] = told(nobody)["needs"]
+    assert (need, "runs notify" in need) == (health.not_running("score_events"), True)
 
 
 def test_what_waits_and_what_failed_is_told_with_its_reason(database: Database) -> None:

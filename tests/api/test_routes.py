@@ -98,6 +98,58 @@ def test_a_key_sees_its_own_routes_and_of_others_not_even_that_they_exist(api: A
     assert listed(scoped(api)) == []
 
 
+LISTED = Monitor(
+    defaults=POLICY,
+    routes=dict.fromkeys(("b/new", "a/b/one", "a/b-new", "a/b/one-new", "any/*"), POLICY),
+)
+"""Routes with traffic and without, of which databases sort some otherwise than Python does."""
+IN_ORDER = ["a/b-new", "a/b/one", "a/b/one-new", "a/b/two", "b/new", "c/one"]
+
+
+def test_routes_that_are_listed_and_had_no_exchange_are_waiting(api: Api) -> None:
+    waits = api_on(api.database, Wire(), watched=LISTED)
+    found = {one["route"]: one for one in asked(waits, "GET", PATH).json()["items"]}
+    assert list(found) == IN_ORDER
+    states = {route: one["state"] for route, one in found.items()}
+    assert [route for route, state in states.items() if state == "waiting"] == ["a/b-new", "a/b/one-new", "b/new"]
+    told = found["b/new"]
+    assert (told["clock"], told["exchanges_24h"], told["learned"], told["of"]) == (None, 0, 0, 400)
+    assert (told["incident"], told["baseline"], told["blind_spots"]) == (None, None, [routes.NO_EXCHANGE])
+    assert asked(waits, "GET", f"{PATH}/b/new").json() == told
+    assert asked(waits, "GET", f"{PATH}/any/*").status_code == 404
+    assert asked(waits, "GET", f"{PATH}/any/one").status_code == 404
+    recorded(api.database, *scores("b/new"))
+    assert asked(waits, "GET", f"{PATH}/b/new").json()["state"] == "learning"
+    assert listed(waits) == IN_ORDER
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 6])
+def test_pages_with_routes_that_wait_hold_each_once_in_order(api: Api, limit: int) -> None:
+    waits, pages, cursor = api_on(api.database, Wire(), watched=LISTED), [], None
+    while not pages or cursor:
+        told = asked(waits, "GET", PATH, params={"limit": limit} | ({"cursor": cursor} if cursor else {})).json()
+        pages.append([one["route"] for one in told["items"]])
+        cursor = told["next"]
+    assert [route for some in pages for route in some] == IN_ORDER
+    assert {len(some) for some in pages[:-1]} <= {limit}
+
+
+def test_routes_that_wait_are_narrowed_down_like_others(api: Api) -> None:
+    waits = api_on(api.database, Wire(), watched=LISTED)
+    assert listed(waits, state="waiting") == ["a/b-new", "a/b/one-new", "b/new"]
+    assert listed(waits, state=["waiting", "blind"]) == ["a/b-new", "a/b/one-new", "a/b/two", "b/new"]
+    assert listed(waits, state="incident") == ["a/b/one"]
+    assert listed(waits, text="new", limit=2) == ["a/b-new", "a/b/one-new"]
+    assert listed(waits, text="one", state="waiting") == ["a/b/one-new"]
+
+    async def guard(_request: object, _role: object) -> Principal:
+        return Principal("mara", "viewer", ("b/*", "c/*"))
+
+    theirs = api_on(api.database, Wire(), watched=LISTED, guard=guard)
+    assert listed(theirs) == ["b/new", "c/one"]
+    assert asked(theirs, "GET", f"{PATH}/a/b-new").status_code == 404
+
+
 def test_a_tag_holds_until_something_changes(api: Api) -> None:
     first = asked(api, "GET", PATH)
     known = {"if-none-match": first.headers["etag"]}

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
 from services.api.app import Api
 from services.api.auth.authorization import LOCAL
 from services.api.resources import safety_metrics
+from services.monitor import Monitor, RoutePolicy
 from services.store import rollups
 from services.store.engine import Database
 from tests.infra.test_metrics import ABSENT
@@ -26,6 +28,10 @@ from tests.support.route_life import EXCHANGES, LIFE, SECOND, at, live
 
 PATH = "/v1/metrics"
 Samples = dict[tuple[str, ...], float]
+
+
+LISTED = Monitor(routes={"new/b": RoutePolicy(), "new/a": RoutePolicy(), "any/*": RoutePolicy()})
+"""Two routes by name, and a pattern, which is none."""
 
 
 def scraped(api: Api, query: Mapping[str, Any] | None = None, **headers: str) -> str:
@@ -48,6 +54,10 @@ def routes_of(found: Samples) -> set[str]:
     return {name[1] for name in found if name[0] == "keelwatch_route_status"}
 
 
+def shown_and_known(found: Samples) -> tuple[float, float]:
+    return found["keelwatch_safety_routes", "shown"], found["keelwatch_safety_routes", "known"]
+
+
 def test_the_figures_are_those_of_the_rates_of_a_route(database: Database) -> None:
     live(database)
     api = api_on(database, Wire())
@@ -66,7 +76,7 @@ def test_the_figures_are_those_of_the_rates_of_a_route(database: Database) -> No
     severities = {name[2]: value for name, value in found.items() if name[0] == "keelwatch_route_open_incidents"}
     assert severities == {"info": 0, "warning": 1, "error": 0, "critical": 0}
     statuses = {name[2]: value for name, value in found.items() if name[0] == "keelwatch_route_status"}
-    assert statuses == {"blind": 1, "learning": 0, "watching": 0}
+    assert statuses == {"blind": 1, "learning": 0, "watching": 0, "waiting": 0}
     assert found["keelwatch_route_blind_spots", LIFE] == 1
 
 
@@ -129,8 +139,55 @@ def test_what_is_watched_is_the_last_that_the_bound_of_signals_cuts_off(
     assert found["keelwatch_safety_left_out", "signals"] == 3
 
 
+def test_a_route_that_is_listed_and_had_no_traffic_is_waiting_and_has_no_rate(database: Database) -> None:
+    recorded(database, *blocks([Row("e0", 0, 0.0)], 1, "new/b"), alert("firing", 300, route="seen/one"))
+    api = api_on(database, Wire(), watched=LISTED)
+    found = samples(scraped(api))
+    of_waiting = {name[2]: value for name, value in found.items() if name[1] == "new/a"}
+    assert of_waiting == {"waiting": 1, "blind": 0, "learning": 0, "watching": 0}
+    assert {name[0] for name in found if name[1] == "new/a"} == {"keelwatch_route_status"}
+    assert routes_of(found) == {"new/a", "new/b", "seen/one"}
+    waiting = {
+        name[1]
+        for name, value in found.items()
+        if name[0] == "keelwatch_route_status" and name[2] == "waiting" and value
+    }
+    assert waiting == {"new/a"}
+    assert shown_and_known(found) == (3, 3)
+    assert found["keelwatch_safety_left_out", "routes"] == 0
+
+
+def test_how_many_routes_are_shown_stands_beside_how_many_the_key_sees(database: Database) -> None:
+    recorded(database, alert("firing", 300, route="new/b"), alert("firing", 300, route="seen/one"))
+    api = api_on(database, Wire(), watched=LISTED)
+    none = samples(scraped(api, {"route": "nwe/*"}))
+    assert (routes_of(none), shown_and_known(none)) == (set(), (0, 3))
+    assert shown_and_known(samples(scraped(api, {"route": "new/*"}))) == (2, 3)
+    narrow, lost = bearer(key(database, "viewer", "new/*")), bearer(key(database, "viewer", "support/*"))
+    got = answers(application(api), [("GET", PATH, {"headers": one}) for one in (narrow, lost)])
+    assert [shown_and_known(samples(one.text)) for one in got] == [(2, 2), (0, 0)]
+
+
+def test_routes_that_wait_are_the_first_that_the_bound_cuts_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safety_metrics, "MOST_ROUTES", 2)
+    recorded(database, alert("firing", 300, route="seen/one"))
+    found = samples(scraped(api_on(database, Wire(), watched=LISTED)))
+    assert routes_of(found) == {"new/a", "seen/one"}
+    assert (found["keelwatch_safety_left_out", "routes"], shown_and_known(found)) == (1, (2, 3))
+
+
+def test_the_open_metrics_say_how_many_routes_are_listed_and_name_none(database: Database) -> None:
+    api = api_on(database, Wire(), watched=LISTED)
+    application(api)
+    told = generate_latest(api.health.registry).decode()
+    assert "keelwatch_listed_routes 2.0" in told.splitlines()
+    assert "new/a" not in told
+
+
 def test_a_scrape_takes_as_many_statements_for_many_routes_as_for_one(database: Database) -> None:
-    api, counts = api_on(database, Wire()), []
+    api, counts = api_on(database, Wire(), watched=LISTED), []
     for some in (["r/0"], [f"r/{i}" for i in range(1, 12)]):
         for route in some:
             recorded(database, *blocks([Row("e0", 0, 0.0), Row("e1", 1, 5400.0)], 2, route))
@@ -139,13 +196,13 @@ def test_a_scrape_takes_as_many_statements_for_many_routes_as_for_one(database: 
         event.listen(database.engine, "before_cursor_execute", note)
         text = database.query(
             lambda connection: safety_metrics.exposition(
-                safety_metrics.read_figures(connection, LOCAL, ("*",), api.policy, datetime(2026, 1, 1, tzinfo=UTC))
+                safety_metrics.read_figures(connection, LOCAL, ("*",), api.watched, datetime(2026, 1, 1, tzinfo=UTC))
             )
         )
         event.remove(database.engine, "before_cursor_execute", note)
         counts.append((len(routes_of(samples(text.decode()))), len(sent)))
-    assert [shown for shown, _ in counts] == [1, 12]
-    assert counts[0][1] == counts[1][1] <= 8
+    assert [shown - 2 for shown, _ in counts] == [1, 12]
+    assert counts[0][1] == counts[1][1] <= 9
 
 
 def test_prometheus_finds_nothing_wrong_with_it(database: Database) -> None:

@@ -212,6 +212,42 @@ def test_an_environment_that_was_there_stays_to_the_byte_but_for_what_is_ours(
 
 
 @pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    ("kept", "line"),
+    [
+        (b"A=1\nTOKEN='abc\nB=2\n", 2),
+        (b'A=1\r\nTOKEN="abc\r\nB="2"\r\nC="3"\r\n', 2),
+        (b"GREETING=it's", 1),
+        (b'PEM="-----BEGIN\nabc\n-----END"\n# it\'s \xe9\nA=\'b\\\'\nB="c\\"\n', 6),
+        (b"A=1\n\n'\n", 3),
+    ],
+)
+def test_a_quote_that_is_never_closed_is_refused_with_its_line_and_nothing_is_written(
+    keelwatch, tmp_path: Path, kept: bytes, line: int
+) -> None:
+    environment = tmp_path / ENVIRONMENT_FILE
+    environment.write_bytes(kept)
+    code, out, err = keelwatch("init", tmp_path, *GIVEN, "--force")
+    assert (code, out) == (2, "")
+    assert f".env: line {line}: a quote is opened and not closed" in err
+    assert "abc" not in err
+    assert environment.read_bytes() == kept
+    assert [path.name for path in tmp_path.rglob("*")] == [ENVIRONMENT_FILE]
+
+
+@pytest.mark.usefixtures("nobody")
+def test_what_stands_within_a_value_of_several_lines_is_no_variable(keelwatch, tmp_path: Path) -> None:
+    within = "MODEL_API_KEY=\nKEELWATCH_CONFIG=old\n# it"
+    environment = tmp_path / ENVIRONMENT_FILE
+    environment.write_text(f"NOTE='{within}'\nA=it\\'s # isn't it\n")
+    assert keelwatch("init", tmp_path, *GIVEN, "--force")[0] == 0
+    found = sourced(environment)
+    assert (found["NOTE"], found["A"]) == (within, "it's")
+    assert found["KEELWATCH_CONFIG"] == str(tmp_path / MONITOR_FILE)
+    assert len(found["KEELWATCH_POSTGRES_PASSWORD"]) == 48
+
+
+@pytest.mark.usefixtures("nobody")
 @pytest.mark.parametrize("name", ["ann's", "two words", "a $HOME `x`", 'say "hi"', "a#b", "größe"])
 def test_a_shell_reads_the_folder_of_any_name(keelwatch, tmp_path: Path, name: str) -> None:
     assert keelwatch("init", tmp_path / name, *GIVEN)[0] == 0

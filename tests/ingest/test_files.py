@@ -156,6 +156,47 @@ def test_a_table_without_what_is_needed_names_every_column_that_is_missing(tmp_p
         list(records(file))
 
 
+HEAD = b"prompt,response,model,route\n"
+GOOD = b"Hi,yes,gpt-4,shop/prod\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "remedy"),
+    [
+        (HEAD + GOOD + b'"Hi,yes,gpt-4,shop/prod\n' + GOOD, "row 3: a quote is opened and not closed", "line 3;"),
+        (HEAD + b'"a\nb",yes,gpt-4,shop/prod\n\nHi,"yes,gpt-4,shop/prod', "row 4: a quote is opened", "line 5;"),
+        (HEAD + GOOD + b'"He said "hi" then",yes,gpt-4,shop/prod\n', "row 3: ',' expected", 'write "" for a quote'),
+        (HEAD + GOOD + b"Hi, you,yes,gpt-4,shop/prod\n", "row 3: has 5 cells, and the first row has 4", "put quotes"),
+        (HEAD + b"Hi,yes\n" + GOOD, "row 2: has 2 cells, and the first row has 4", "put quotes"),
+        (HEAD + GOOD + b"Caf\xe9,yes,gpt-4,shop/prod\n", "row 3: not UTF-8", "save the table as UTF-8"),
+        ((HEAD + GOOD).decode().encode("utf-16"), "row 1: not UTF-8", "save the table as UTF-8"),
+        (HEAD + GOOD + b"H\0i,yes,gpt-4,shop/prod\n", "row 3: holds a NUL", "remove it"),
+    ],
+)
+@pytest.mark.parametrize("command", ["explain", "import"])
+def test_a_table_that_is_broken_is_refused_as_a_whole_with_row_and_remedy(
+    tmp_path: Path, text: bytes, said: str, remedy: str, command: str
+) -> None:
+    file, out = tmp_path / "rows.csv", tmp_path / "native.jsonl"
+    file.write_bytes(text)
+    out.write_text("of yesterday\n")
+    asked = ["import", "--from", "csv", str(file), "--out", str(out)]
+    ran = CliRunner().invoke(whole, asked if command == "import" else ["ingest", "explain", str(file)])
+    assert isinstance(ran.exception, InputError)
+    told = str(ran.exception)
+    assert told.startswith(f"{file}: {said}")
+    assert (remedy in told, "nothing was read" in told, "\n" in told) == (True, True, False)
+    assert "gpt-4" not in told
+    assert (file.read_bytes(), out.read_text()) == (text, "of yesterday\n")
+
+
+def test_a_table_with_a_mark_at_its_begin_and_empty_cells_at_its_end_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes("\ufeff\n".encode() + HEAD + 'Caf\u00e9,"said ""no""",gpt-4,shop/prod,, \r\n'.encode() + b" , \n")
+    [found] = exchanges(file)
+    assert (found.prompt, found.answer.text, found.route) == ("Caf\u00e9", 'said "no"', "shop/prod")
+
+
 def test_lines_stay_lines(tmp_path: Path) -> None:
     file = tmp_path / "lines.jsonl"
     file.write_bytes(

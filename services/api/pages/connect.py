@@ -18,7 +18,7 @@ from services.api.auth.authorization import Principal, needs, who
 from services.api.http.problems import query_store
 from services.api.pages.render import PageContext, page
 from services.monitor import Monitor
-from services.monitor.known_routes import named_routes
+from services.monitor.known_routes import named_routes, waiting_names
 from services.store import dead_letters, routes
 from services.wording import numbers
 from services.wording import onboarding as words
@@ -64,13 +64,12 @@ class ConnectView:
 
 def waiting_routes(watched: Monitor, seen: Collection[str], sees: Callable[[str], bool]) -> WaitingRoutes:
     """The routes that the file names, and whoever asks sees, of which nothing came yet."""
-    named = named_routes(watched)
-    names = sorted(one for one in set(named) - set(seen) if sees(one))
+    named, names = named_routes(watched), waiting_names(watched, seen, sees)
     empty = [one for one in watched.routes if one not in named and sees(one)]
     if empty:
         held = {id(watched.policy(route)) for route in seen}
         empty = [one for one in empty if id(watched.routes[one]) not in held]
-    return WaitingRoutes(tuple(names[:_MOST_ROUTES]), tuple(sorted(empty)[:_MOST_ROUTES]), len(names[_MOST_ROUTES:]))
+    return WaitingRoutes(names[:_MOST_ROUTES], tuple(sorted(empty)[:_MOST_ROUTES]), len(names[_MOST_ROUTES:]))
 
 
 def waiting_for(parts: PageContext, caller: Principal, connection: Connection) -> WaitingRoutes:

@@ -101,6 +101,7 @@ async def _page(request: Request, parts: PageContext, problem: Problem | None = 
         "told": told,
         "heading": heading(told),
         "sources": [(one, words.missing_parts(one)) for one in told.sources or ()],
+        "limits": words.limits(parts.watched.ingest_limits.per_key, parts.watched.ingest_limits.per_route),
         "buried": dead_letter_groups(told.dead_letters or ()),
         "outcome": None if told.replay is None else outcome(told.replay),
         "may_replay": principal.may("admin") and principal.sees_all,

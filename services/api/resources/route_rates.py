@@ -325,5 +325,5 @@ async def _read_route(request: Request, database: Database, route: str, work: Ca
 
     found = await query_store(database, read) if "\0" not in route and who(request).sees(route) else None
     if found is None:
-        raise Problem(404, "there is no such route; GET /v1/routes lists them")
+        raise Problem(404, "there is no such route, or nothing came of it yet; GET /v1/routes lists them")
     return found

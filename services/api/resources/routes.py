@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from operator import itemgetter
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
 from schemas.alert import Severity
 from schemas.base import Hash16, Timestamp
 from schemas.identity import Model
 from schemas.incident import IncidentState
-from services.api.auth.authorization import Guard, needs, who
+from services.api.auth.authorization import Guard, Principal, needs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, foreign_cursor, place_of
 from services.api.http.problems import LOG, Problem, ProblemBody, call_store, query_store
 from services.api.route_status import blind_spots
-from services.monitor import RoutePolicy
+from services.monitor import Monitor, RoutePolicy
+from services.monitor.known_routes import named_routes, waiting_names
 from services.store import fleet, route_deletion
+from services.store import routes as route_store
 from services.store.engine import Database
-from services.store.fleet import FleetEntry, FleetFilter, FleetStatus
-from services.store.route_status import WatchStatus
+from services.store.fleet import FleetEntry, FleetFilter, FleetRoute, FleetStatus, PageBudgetUse
+from services.store.route_status import RouteStatus, WatchStatus
+from services.wording.routes import NO_EXCHANGE
 
 ROUTE: Final = re.compile(r"[a-z0-9._/-]{1,200}")
 """What is of no such form is no route, and is not looked for."""
+RouteState = Literal[WatchStatus, "waiting"]
+"""How a route stands: as it is watched, or that the monitor file lists it and nothing came yet."""
+RouteFilter = Literal[FleetStatus, "waiting"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Text = Annotated[str, Field(pattern=r"^[a-z0-9._/-]*$", max_length=200)]
 
@@ -76,9 +85,9 @@ class RouteSummary(BaseModel):
     """How a route stands. An empty `blind_spots` does not say that the route is safe: `incident` may be open."""
 
     route: str
-    state: WatchStatus = Field(
+    state: RouteState = Field(
         description="blind: something is not measured, a step fails on the route, or nothing arrives. "
-        "learning: no baseline yet. Else watching."
+        "learning: no baseline yet. waiting: the monitor file lists it, and no exchange came yet. Else watching."
     )
     learned: int = Field(description="Exchanges of the baseline, or towards the first one; told every 50.")
     of: int = Field(description="Exchanges that a baseline takes, from the monitor file.")
@@ -103,10 +112,54 @@ class RoutePage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(
-    database: Database, policy: Callable[[str], RoutePolicy], clock: Callable[[], datetime], guard: Guard
-) -> APIRouter:
-    """The paths, for those whom `guard` lets view; `policy` is what the monitor file says of a route.
+@dataclass(frozen=True, slots=True)
+class RouteQuery:
+    """Routes that `caller` sees, hold `text` in their name and stand in one of `states`, if any."""
+
+    caller: Principal
+    text: str = ""
+    states: Sequence[RouteFilter] = ()
+
+    @property
+    def stored(self) -> FleetFilter | None:
+        """Which of those that had traffic; None of none."""
+        states = [one for one in self.states if one != "waiting"]
+        return FleetFilter(self.caller.routes, self.text, states) if states or not self.states else None
+
+    def waiting(self, connection: Connection, watched: Monitor) -> list[str]:
+        """Those of the monitor file that wait, by name."""
+        if self.states and "waiting" not in self.states:
+            return []
+        names = waiting_names(watched, route_store.names(connection), self.caller.sees)
+        return [name for name in names if self.text in name]
+
+
+def read_page(
+    connection: Connection, asked: RouteQuery, after: str | None, most: int, watched: Monitor, now: datetime
+) -> list[dict[str, Any]]:
+    """At most so many routes that follow the one named `after`, by name: with traffic, and those that wait for it."""
+    stored, waiting = asked.stored, asked.waiting(connection, watched)
+    entries = () if stored is None else fleet.page_by_name(connection, stored, after, most, now)
+    found = [route_object(entry, watched.policy) for entry in entries]
+    following = [name for name in waiting if after is None or name > after][:most]
+    found += (waiting_object(name, watched.policy) for name in following)
+    return sorted(found, key=itemgetter("route"))[:most]
+
+
+def read_one(
+    connection: Connection, caller: Principal, route: str, watched: Monitor, now: datetime
+) -> dict[str, Any] | None:
+    """How one route stands, also one that waits; None if there is none for who asks."""
+    if not caller.sees(route):
+        return None
+    entry = fleet.entry(connection, route, now)
+    if entry is not None:
+        return route_object(entry, watched.policy)
+    return waiting_object(route, watched.policy) if route in named_routes(watched) else None
+
+
+def router(database: Database, watched: Monitor, clock: Callable[[], datetime], guard: Guard) -> APIRouter:
+    """The paths, for those whom `guard` lets view; `watched` is the monitor file.
 
     The second one takes every path below /v1/routes that no router before it took.
     """
@@ -121,17 +174,16 @@ def router(
     async def routes(
         request: Request,
         text: Annotated[_Text, Query(description="Only routes whose name holds this.", examples=["support"])] = "",
-        state: Annotated[list[FleetStatus] | None, Query(description="Only in these; may be repeated.")] = None,
+        state: Annotated[list[RouteFilter] | None, Query(description="Only in these; may be repeated.")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=400)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
     ) -> Response:
-        """How each route stands, by name, a page at a time."""
+        """How each route stands, by name, a page at a time; also those that the monitor file lists before traffic."""
         after = None if cursor is None else _route_of(cursor)
-        wanted = FleetFilter(who(request).routes, text, state or ())
-        found = await query_store(database, fleet.page_by_name, wanted, after, limit + 1, clock())
-        items = [route_object(entry, policy) for entry in found[:limit]]
-        following = cursor_of(_EPOCH, found[limit - 1].route.name) if len(found) > limit else None
-        return tagged(request, {"items": items, "next": following})
+        asked = RouteQuery(who(request), text, state or ())
+        found = await query_store(database, read_page, asked, after, limit + 1, watched, clock())
+        following = cursor_of(_EPOCH, found[limit - 1]["route"]) if len(found) > limit else None
+        return tagged(request, {"items": found[:limit], "next": following})
 
     @made.get(
         "/routes/{route:path}",
@@ -146,11 +198,11 @@ def router(
     )
     async def one(request: Request, route: str) -> Response:
         """How one route stands."""
-        known = ROUTE.fullmatch(route) is not None and who(request).sees(route)
-        found = await query_store(database, fleet.entry, route, clock()) if known else None
+        known = ROUTE.fullmatch(route) is not None
+        found = await query_store(database, read_one, who(request), route, watched, clock()) if known else None
         if found is None:
             raise _unknown_route()
-        return tagged(request, route_object(found, policy))
+        return tagged(request, found)
 
     return made
 
@@ -234,6 +286,13 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dic
         silenced_alerts=sorted({one.fingerprint for one in route.silences if one.fingerprint is not None}),
     )
     return made.model_dump(mode="json")
+
+
+def waiting_object(route: str, policy: Callable[[str], RoutePolicy]) -> dict[str, Any]:
+    """The object of a route of which nothing came yet: nothing is known, and nothing is called quiet."""
+    nothing = FleetRoute(route, RouteStatus("learning"), None, None, None)
+    told = route_object(FleetEntry(nothing, 0, (), (), PageBudgetUse(), ""), policy)
+    return told | {"state": "waiting", "blind_spots": [NO_EXCHANGE]}
 
 
 def _route_of(cursor: str) -> str:

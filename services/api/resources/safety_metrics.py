@@ -19,13 +19,15 @@ from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Connection
 
 from schemas.alert import SEVERITIES
+from services.api.auth.api_key import sees
 from services.api.auth.authorization import Guard, Principal, needs, who
 from services.api.http.openapi import FAULTS
 from services.api.http.problems import call_store
 from services.api.resources.route_rates import RouteSafety, SignalRate, rates_of_routes
-from services.monitor import RoutePolicy
+from services.monitor import Monitor, RoutePolicy
+from services.monitor.known_routes import waiting_names
 from services.observability.metrics import CONTENT_TYPE
-from services.store import fleet
+from services.store import fleet, routes
 from services.store.engine import Database
 from services.store.fleet import FleetRoute
 from services.store.route_status import WatchStatus
@@ -36,6 +38,8 @@ MOST_ROUTES: Final = 200
 MOST_SIGNALS: Final = 64
 """Signals of one route: those with a floor or an objective first, then by name."""
 MOST_GLOBS: Final = 20
+WAITING: Final = "waiting"
+"""The status of a route that the monitor file lists, before its first exchange: nothing of it is known."""
 _Value = tuple[tuple[str, ...], float]
 
 
@@ -62,10 +66,22 @@ class ShownRoute:
 
 @dataclass(frozen=True, slots=True)
 class SafetyFigures:
-    """What one answer tells; `routes` are how many there are for who asks."""
+    """What one answer tells.
+
+    Attributes:
+        shown: routes with traffic. waiting: names of routes that the monitor file lists and of which nothing came yet.
+        routes: how many of both fit what was asked for. known: how many the key sees, whatever was asked for.
+    """
 
     shown: Sequence[ShownRoute] = ()
+    waiting: Sequence[str] = ()
     routes: int = 0
+    known: int = 0
+
+    @property
+    def n(self) -> int:
+        """How many routes are shown."""
+        return len(self.shown) + len(self.waiting)
 
     def rates(self) -> Iterator[tuple[str, str, SignalRate | None]]:
         """Route, signal and rate, of all that is shown."""
@@ -123,6 +139,10 @@ def _statuses(figures: SafetyFigures) -> Iterator[_Value]:
     for one in figures.shown:
         for status in get_args(WatchStatus):
             yield (one.route.name, status), float(one.route.status.watch == status)
+        yield (one.route.name, WAITING), 0.0
+    for name in figures.waiting:
+        yield from (((name, status), 0.0) for status in get_args(WatchStatus))
+        yield (name, WAITING), 1.0
 
 
 def _incidents(figures: SafetyFigures) -> Iterator[_Value]:
@@ -133,8 +153,13 @@ def _incidents(figures: SafetyFigures) -> Iterator[_Value]:
 
 
 def _left_out(figures: SafetyFigures) -> Iterator[_Value]:
-    yield ("routes",), figures.routes - len(figures.shown)
+    yield ("routes",), figures.routes - figures.n
     yield ("signals",), sum(max(len(one.rates) - MOST_SIGNALS, 0) for one in figures.shown)
+
+
+def _counts(figures: SafetyFigures) -> Iterator[_Value]:
+    yield ("shown",), figures.n
+    yield ("known",), figures.known
 
 
 _SIGNAL, _ROUTE = ("route", "signal"), ("route",)
@@ -196,7 +221,12 @@ GAUGES: Final = (
         _ROUTE,
         _of_routes(lambda one: None if one.route.clock is None else one.route.clock.timestamp()),
     ),
-    SafetyGauge("keelwatch_route_status", "1 for how the route is watched, else 0.", ("route", "status"), _statuses),
+    SafetyGauge(
+        "keelwatch_route_status",
+        "1 for how the route is watched, else 0; waiting: the monitor file lists it, and nothing came yet.",
+        ("route", "status"),
+        _statuses,
+    ),
     SafetyGauge(
         "keelwatch_route_blind_spots",
         "Measurements of the route of which nothing can be said.",
@@ -209,6 +239,13 @@ GAUGES: Final = (
         f"What is beyond {MOST_ROUTES} routes an answer and {MOST_SIGNALS} signals a route.",
         ("of",),
         _left_out,
+    ),
+    SafetyGauge(
+        "keelwatch_safety_routes",
+        "Routes: shown in this answer, and known of those that the key sees, with traffic or listed by the monitor "
+        "file.",
+        ("of",),
+        _counts,
     ),
 )
 
@@ -233,13 +270,22 @@ def read_figures(
     connection: Connection,
     caller: Principal,
     within: Sequence[str],
-    policy: Callable[[str], RoutePolicy],
+    watched: Monitor,
     now: datetime,
 ) -> SafetyFigures:
-    """What there is for who asks of the routes within some globs, in a number of statements that does not grow."""
-    counts, routes = fleet.worst(connection, caller.routes, within, MOST_ROUTES, now)
-    rates = rates_of_routes(connection, {one.name: one.clock for one in routes}, policy)
-    return SafetyFigures([ShownRoute(one, rates[one.name], policy(one.name)) for one in routes], counts.routes)
+    """What there is for who asks of the routes within some globs, in a number of statements that does not grow.
+
+    Routes that wait come last: the bound cuts nothing off for them of which something is known.
+    """
+    policy = watched.policy
+    counts, found = fleet.worst(connection, caller.routes, within, MOST_ROUTES, now)
+    rates = rates_of_routes(connection, {one.name: one.clock for one in found}, policy)
+    shown = [ShownRoute(one, rates[one.name], policy(one.name)) for one in found]
+    seen = routes.names(connection)
+    waiting = waiting_names(watched, seen, caller.sees)
+    fitting = [one for one in waiting if sees(within, one)]
+    known = len(waiting) + sum(caller.sees(one) for one in seen)
+    return SafetyFigures(shown, fitting[: MOST_ROUTES - len(shown)], counts.routes + len(fitting), known)
 
 
 _Glob = Annotated[str, Query(pattern=r"^[a-z0-9._/*-]*$", max_length=200)]
@@ -249,10 +295,8 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def router(
-    database: Database, guard: Guard, policy: Callable[[str], RoutePolicy], clock: Callable[[], datetime]
-) -> APIRouter:
-    """The path, for those whom `guard` lets view; `policy` is what the monitor file says of a route."""
+def router(database: Database, guard: Guard, watched: Monitor, clock: Callable[[], datetime]) -> APIRouter:
+    """The path, for those whom `guard` lets view; `watched` is the monitor file."""
     made = APIRouter(prefix="/v1", tags=["metrics"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
@@ -273,13 +317,14 @@ def router(
     ) -> Response:
         """Rates of the last 24 hours beside their baselines, open incidents, and what is not monitored, by route.
 
-        The figures are those of `/v1/routes/{route}/safety`. What is not known has no sample. At most 200 routes, the
-        worst first; `keelwatch_safety_left_out` says how many are not among them.
+        The figures are those of `/v1/routes/{route}/safety`. What is not known has no sample; a route that the monitor
+        file lists and of which nothing came yet has its status alone. At most 200 routes, the worst first;
+        `keelwatch_safety_left_out` says how many are not among them.
         """
         caller, now = who(request), clock()
 
         def read() -> bytes:
-            return exposition(database.query(read_figures, caller, route or EVERYTHING, policy, now))
+            return exposition(database.query(read_figures, caller, route or EVERYTHING, watched, now))
 
         body = await call_store(read)
         return Response(body, media_type=CONTENT_TYPE, headers={"cache-control": "no-store"})
