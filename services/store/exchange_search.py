@@ -1,19 +1,20 @@
 """The search for exchanges over all routes that somebody sees: by time, in pages that look at so many at most.
 
 An index serves the order of time, that of one route, one conversation or one user. What else is asked for is looked up
-row by row, so a page looks at `SCANNED` exchanges at most, says how far it came, and the next one goes on from there:
-an answer takes as long whether thousands fit or none.
+row by row, so a page looks at so many exchanges at most, says how far it came, and the next one goes on from there: an
+answer takes as long whether thousands fit or none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic_core import to_json
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Select,
@@ -21,15 +22,16 @@ from sqlalchemy import (
     and_,
     exists,
     literal,
+    literal_column,
     or_,
     select,
-    text,
     true,
     tuple_,
 )
 
 from services.store import samples
 from services.store.dialect import json_text
+from services.store.routes import RouteRow
 from services.store.samples import SampleRow
 from services.store.scores import (
     SHORT_CONVERSATION,
@@ -43,7 +45,9 @@ from services.store.tables import ANY_TIME, EVERYTHING, LONGEST_KEY, TimeSpan, k
 
 SCANNED: Final = 10_000
 """Exchanges that one page looks at, at most, when it is asked for more than an index knows."""
-_SCORES, _SAMPLES = table(ScoreRow), table(SampleRow)
+SCANNED_TEXTS: Final = 5_000
+"""The same of texts, which are longer than scores."""
+_SCORES, _SAMPLES, _ROUTES = table(ScoreRow), table(SampleRow), table(RouteRow)
 
 ExchangePlace = tuple[datetime, str, str]
 """Where an exchange stands in a list: its time, its route, and its number on the route, or its id in one of texts."""
@@ -79,6 +83,11 @@ class ExchangeSearch:
         """Whether it goes through what is stored of texts, and not through scores."""
         return self.texts or self.text is not None
 
+    @property
+    def scanned(self) -> int:
+        """How many exchanges a page looks at, at most."""
+        return SCANNED_TEXTS if self.of_texts else SCANNED
+
 
 @dataclass(frozen=True, slots=True)
 class FoundExchanges:
@@ -95,15 +104,27 @@ class FoundExchanges:
 def search(connection: Connection, wanted: ExchangeSearch, after: ExchangePlace | None, most: int) -> FoundExchanges:
     """At most so many exchanges behind that place."""
     of = _SAMPLES if wanted.of_texts else _SCORES
+    seen = _seen(connection, wanted)
+    if not seen:
+        return FoundExchanges(())
+    if len(seen) == 1:
+        wanted = replace(wanted, globs=EVERYTHING, route=seen[0])
     keys = _keys(wanted, of, after)
     rest = bool(_scored(wanted)) or wanted.text is not None or (of is _SAMPLES and bool(_named(wanted, of)))
-    asked = _fitting(connection, keys.limit(SCANNED).subquery("looked"), of, wanted) if rest else keys
+    asked = _fitting(connection, keys.limit(wanted.scanned).subquery("looked"), of, wanted) if rest else keys
     found = connection.execute(asked.limit(most + 1)).all()
     exchanges = _exchanges(connection, of, found[:most])
     if len(found) > most:
         return FoundExchanges(exchanges, _place(found[most - 1]))
-    end = connection.execute(keys.offset(SCANNED - 1).limit(1)).one_or_none() if rest else None
+    end = connection.execute(keys.offset(wanted.scanned - 1).limit(1)).one_or_none() if rest else None
     return FoundExchanges(exchanges) if end is None else FoundExchanges(exchanges, _place(end), end.ts)
+
+
+def _seen(connection: Connection, wanted: ExchangeSearch) -> tuple[str, ...]:
+    """The routes that it can be about, or two that stand for more: of one alone the index of its time serves."""
+    globs = visible(_ROUTES.c.route, wanted.globs)
+    within = true() if wanted.route is None else visible(_ROUTES.c.route, (wanted.route,))
+    return tuple(connection.execute(select(_ROUTES.c.route).where(globs, within).limit(2)).scalars())
 
 
 def _third(of: Any) -> ColumnElement[Any]:
@@ -141,7 +162,7 @@ def _named(wanted: ExchangeSearch, of: Table) -> list[ColumnElement[bool]]:
     if wanted.conversation is not None:
         held.append(of.c.conversation == wanted.conversation)
         if of is _SCORES and len(wanted.conversation) <= LONGEST_KEY:
-            held.append(text(SHORT_CONVERSATION))  # by these words the index is known to hold it
+            held.append(literal_column(SHORT_CONVERSATION, Boolean))  # by these words the index is known to hold it
     if wanted.user is not None:
         held.append(of.c.user == key_of(wanted.user))
     return held
@@ -197,7 +218,7 @@ def _exchanges(connection: Connection, of: Table, found: Sequence[Any]) -> tuple
         by_route.setdefault(row.route, []).append(row[2])
     known: dict[tuple[str, Any], StoredExchange] = {}
     both = select(*exchange_columns()).select_from(_SCORES.join(_SAMPLES, _same(_SCORES, _SAMPLES, "id"), isouter=True))
-    third = _third(of).key
+    third = "event_index" if of is _SCORES else "id"
     for route, numbers in by_route.items():
         rows = connection.execute(both.where(_SCORES.c.route == route, _SCORES.c[third].in_(numbers)))
         known |= {(route, getattr(one, third)): one for one in map(exchange_of_row, rows)}

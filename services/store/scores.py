@@ -317,5 +317,5 @@ def exchange_of_row(row: Row[Any]) -> StoredExchange:
 
 def exchange_of_sample(sample: Sample) -> StoredExchange:
     """An exchange of which the text alone is stored."""
-    names = {"conversation": sample.conversation, "user": sample.user}
-    return StoredExchange(sample.id, sample.route, sample.ts, sample.identity, None, (), None, sample, **names)
+    about = (sample.id, sample.route, sample.ts, sample.identity)
+    return StoredExchange(*about, None, (), None, sample, sample.conversation, sample.user)

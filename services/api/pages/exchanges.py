@@ -197,7 +197,7 @@ def _listing(parts: PageContext) -> APIRouter:
             "found": found,
             "following": None if found.next is None else asked.link(cursor=_cursor(found.next)),
             "first": asked.link() if cursor else None,
-            "scanned": exchange_search.SCANNED,
+            "scanned": exchange_search.SCANNED_TEXTS if asked.text or asked.kept else exchange_search.SCANNED,
             "most": MOST_EXPORTED,
             "names": names,
             "signals": _signals(asked.signal),

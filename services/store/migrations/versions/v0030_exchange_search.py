@@ -21,9 +21,9 @@ def upgrade() -> None:
     for table, columns in (*_BY_TIME, _TEXTS):
         op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns))
     for name, condition in _NAMED.items():
-        held, columns = sa.text(condition), [name, "ts", "route", "event_index"]
-        made = f"ix_score_rows_{'_'.join(columns)}"
-        op.create_index(made, "score_rows", columns, sqlite_where=held, postgresql_where=held)
+        held, made = sa.text(condition), f"ix_score_rows_{name}_ts_route_event_index"
+        of = [name, "ts", "route", "event_index"]
+        op.create_index(made, "score_rows", of, sqlite_where=held, postgresql_where=held)
 
 
 def downgrade() -> None:
