@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     Select,
@@ -22,9 +21,9 @@ from sqlalchemy import (
     and_,
     exists,
     literal,
-    literal_column,
     or_,
     select,
+    text,
     true,
     tuple_,
 )
@@ -160,9 +159,9 @@ def _keys(wanted: ExchangeSearch, of: Table, after: ExchangePlace | None) -> Sel
 def _named(wanted: ExchangeSearch, of: Table) -> list[ColumnElement[bool]]:
     held: list[ColumnElement[bool]] = []
     if wanted.conversation is not None:
-        held.append(of.c.conversation == wanted.conversation)
-        if of is _SCORES and len(wanted.conversation) <= LONGEST_KEY:
-            held.append(literal_column(SHORT_CONVERSATION, Boolean))  # by these words the index is known to hold it
+        same = of.c.conversation == wanted.conversation
+        short = of is _SCORES and len(wanted.conversation) <= LONGEST_KEY
+        held.append(and_(same, text(SHORT_CONVERSATION)) if short else same)  # words by which the index is known
     if wanted.user is not None:
         held.append(of.c.user == key_of(wanted.user))
     return held

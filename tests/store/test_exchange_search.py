@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from schemas.identity import Model, identity_of
 from schemas.sample import Sample
@@ -16,6 +17,7 @@ from services.store.exchange_search import ExchangeSearch, search
 from services.store.tables import TimeSpan
 from tests.support.api import recorded
 from tests.support.blocks import START, Row, block
+from tests.support.databases import on_sqlite
 from tests.support.records import place
 
 OTHER = Model(requested="other")
@@ -136,6 +138,33 @@ def test_a_page_ends_when_it_has_looked_at_enough_and_the_next_one_goes_on(
     assert [len(page.exchanges) for page in pages] == [0, 0, 0, 2, 0]
     ends = [page.looked_to for page in pages]
     assert ends == [*(START + timedelta(minutes=minute) for minute in (19, 14, 9, 4)), None]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (ExchangeSearch(), "score_rows_ts_route_event_index"),
+        (ExchangeSearch(signal="refusal", oldest_first=True), "score_rows_ts_route_event_index"),
+        (ExchangeSearch(route="bot/a", flag="truncated"), "score_rows_route_ts_event_index"),
+        (ExchangeSearch(globs=("*/a",), span=TimeSpan(START)), "score_rows_route_ts_event_index"),
+        (ExchangeSearch(route="bot/a", conversation="talk 0"), "score_rows_conversation_ts_route_event_index"),
+        (ExchangeSearch(route="bot/a", user="ann"), "score_rows_user_ts_route_event_index"),
+        (ExchangeSearch(route="bot/a", text="order"), "samples_ts_route_id"),
+    ],
+)
+def test_an_index_alone_serves_the_order(filled: Database, wanted: ExchangeSearch, index: str) -> None:
+    plans = list[str]()
+
+    def explain(_connection: Any, cursor: Any, statement: str, bound: Any, *_more: Any) -> None:
+        if not statement.startswith("EXPLAIN"):
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", bound)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    event.listen(filled.engine, "before_cursor_execute", explain)
+    filled.query(search, wanted, None, 5)
+    event.remove(filled.engine, "before_cursor_execute", explain)
+    assert any(f"COVERING INDEX ix_{index}" in line for line in plans), plans
 
 
 def test_an_exchange_tells_its_conversation_user_and_what_measured_it(filled: Database) -> None:
