@@ -137,15 +137,6 @@ def _time(field: str, said: str) -> datetime | None:
     return ts.replace(tzinfo=UTC) if ts.tzinfo is None else ts
 
 
-def _field(said: str) -> str:
-    """A time as the form's field has it; nothing where it is none."""
-    try:
-        ts = _time("from", said)
-    except Problem:
-        return ""
-    return "" if ts is None else ts.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-
-
 @dataclass(frozen=True, slots=True)
 class ExchangeLine:
     """One exchange in the list."""
@@ -189,8 +180,6 @@ def _listing(parts: PageContext) -> APIRouter:
         names = await query_store(parts.database, _names, who(request), asked.route, found.exchanges)
         told = {
             "asked": asked,
-            "since": _field(asked.since),
-            "until": _field(asked.until),
             "problem": problem,
             "lines": _lines(found.exchanges, names.models),
             "heading": words.heading(len(found.exchanges), found.next is not None, asked.narrowed or bool(cursor)),
