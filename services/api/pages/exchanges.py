@@ -150,7 +150,7 @@ class ExchangeLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class _FormNames:
     """What the form offers, and the names of those who answered: (route, identity) -> name."""
 
     routes: tuple[str, ...] = ()
@@ -205,12 +205,12 @@ def _signals(asked: str) -> Mapping[str, str]:
     return dict(sorted(((name, nouns.signal_title(name)) for name in names), key=lambda one: one[1]))
 
 
-def _names(connection: Connection, asker: Principal, route: str, found: Sequence[StoredExchange]) -> _Names:
+def _names(connection: Connection, asker: Principal, route: str, found: Sequence[StoredExchange]) -> _FormNames:
     known = {name: routes.identities(connection, name) for name in sorted({one.route for one in found})}
     models = {(name, id): nouns.model_name(model) for name, some in known.items() for id, model in some.items()}
     own = routes.identities(connection, route) if asker.sees(route) else {}
     named = {id: nouns.model_name(model) for id, model in own.items()}
-    return _Names(routes.some(connection, asker.routes, _MOST_ROUTES), named, models)
+    return _FormNames(routes.some(connection, asker.routes, _MOST_ROUTES), named, models)
 
 
 def _lines(found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str]) -> tuple[ExchangeLine, ...]:
