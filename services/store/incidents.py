@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
+from pydantic_core import to_json
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -164,6 +165,16 @@ def newest(
     if until is not None:
         query = query.where(_INCIDENTS.c.opened_at <= until)
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def naming(connection: Connection, route: str, id: str, most: int = MOST_WITHIN) -> tuple[Incident, ...]:
+    """At most so many incidents of the route that name an exchange, newest first."""
+    query = select(_INCIDENTS.c.payload).where(
+        _INCIDENTS.c.route == route, _INCIDENTS.c.payload.contains(to_json(id).decode(), autoescape=True)
+    )
+    newest = query.order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id.desc()).limit(most)
+    found = (Incident.decode(payload.encode()) for payload in connection.execute(newest).scalars())
+    return tuple(one for one in found if id in one.exemplars or id in one.counterparts)
 
 
 def undecided(connection: Connection, route: str) -> tuple[Incident, ...]:

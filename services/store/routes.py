@@ -146,6 +146,12 @@ def count(connection: Connection, globs: Sequence[str]) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def some(connection: Connection, globs: Sequence[str], most: int) -> tuple[str, ...]:
+    """At most so many routes that fit one of the globs, in the order of their names."""
+    query = select(_ROUTES.c.route).where(visible(_ROUTES.c.route, globs)).order_by(_ROUTES.c.route).limit(most)
+    return tuple(connection.execute(query).scalars())
+
+
 def names(connection: Connection) -> tuple[str, ...]:
     """All routes, sorted."""
     return tuple(sorted(connection.execute(select(_ROUTES.c.route)).scalars()))

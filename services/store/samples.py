@@ -59,6 +59,7 @@ class SampleRow(Base, table=True):
         Index(None, "route", "incident"),
         Index(None, "held", "hour"),
         Index(None, "written"),
+        Index(None, "ts", "route", "id"),
     )
     route: str = Field(primary_key=True)
     id: str = Field(primary_key=True)

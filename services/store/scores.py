@@ -31,7 +31,7 @@ from schemas.score import WITHOUT_ANSWER, Scorer
 from services.store.dialect import insert_new
 from services.store.incidents import IncidentRow
 from services.store.samples import SampleRow
-from services.store.tables import ANY_TIME, Base, TimeSpan, UtcDateTime, table, today
+from services.store.tables import ANY_TIME, LONGEST_KEY, Base, TimeSpan, UtcDateTime, only_where, table, today
 
 
 class ScorerRow(Base, table=True):
@@ -42,6 +42,10 @@ class ScorerRow(Base, table=True):
     payload: str = Field(sa_type=Text)
 
 
+SHORT_CONVERSATION: Final = f"length(conversation) <= {LONGEST_KEY}"
+"""Conversations are stored as they are called, and PostgreSQL refuses index entries over 2,700 bytes."""
+
+
 class ScoreRow(Base, table=True):
     """One scored exchange: enough to re-compute evidence. Vectors are little-endian float16; null when not embedded."""
 
@@ -49,6 +53,11 @@ class ScoreRow(Base, table=True):
     __table_args__ = (
         Index(None, "route", "identity", "event_index"),
         Index(None, "route", "id"),
+        # Those of the search for exchanges: its keys come out of the index alone, in their order.
+        Index(None, "ts", "route", "event_index"),
+        Index(None, "route", "ts", "event_index"),
+        Index(None, "conversation", "ts", "route", "event_index", **only_where(SHORT_CONVERSATION)),
+        Index(None, "user", "ts", "route", "event_index", **only_where('"user" IS NOT NULL')),
     )
     route: str = Field(primary_key=True)
     event_index: int = Field(primary_key=True, sa_type=BigInteger)
@@ -61,7 +70,7 @@ class ScoreRow(Base, table=True):
     partition: int
     offset: int = Field(sa_type=BigInteger)
     conversation: str | None = None
-    user: str | None = Field(default=None, index=True)
+    user: str | None = None
     tags: str = Field(sa_type=Text)
     flags: str = Field(sa_type=Text)
     kept: bool
@@ -196,6 +205,8 @@ class StoredExchange:
     Attributes:
         event_index: its number on the route; None when its score row is beyond what is kept.
         signals: name -> what was measured; None likewise.
+        kept: whether its text was kept for itself when it came; None likewise.
+        scorer: the id of what measured it; None likewise.
     """
 
     id: str
@@ -206,6 +217,10 @@ class StoredExchange:
     flags: tuple[str, ...]
     signals: Mapping[str, StoredSignal] | None
     sample: Sample | None
+    conversation: str | None = None
+    user: str | None = None
+    kept: bool | None = None
+    scorer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +255,7 @@ def exchanges(
             query = query.where(column == value)
     if wanted.signal is not None:
         query = query.where(_SCORES.c.signals.contains(f'"{wanted.signal}":[true', autoescape=True))
-    return tuple(_exchange(row) for row in connection.execute(query))
+    return tuple(exchange_of_row(row) for row in connection.execute(query))
 
 
 def exchange(connection: Connection, route: str, id: str) -> StoredExchange | None:
@@ -252,20 +267,29 @@ def exchange(connection: Connection, route: str, id: str) -> StoredExchange | No
     )
     row = connection.execute(query.limit(1)).one_or_none()
     if row is not None:
-        return _exchange(row)
+        return exchange_of_row(row)
     kept = select(_SAMPLES.c.payload).where(_SAMPLES.c.route == route, _SAMPLES.c.id == id)
     payload = connection.execute(kept).scalar_one_or_none()
     if payload is None:
         return None
-    sample = Sample.decode(payload.encode())
-    return StoredExchange(sample.id, route, sample.ts, sample.identity, None, (), None, sample)
+    return exchange_of_sample(Sample.decode(payload.encode()))
+
+
+_TOLD: Final = (
+    *("id", "route", "ts", "identity", "event_index", "flags", "signals"),
+    *("conversation", "user", "kept", "scorer"),
+)
+
+
+def exchange_columns() -> list[ColumnElement[Any]]:
+    """What `exchange_of_row` reads, of score rows and, as `payload`, of samples."""
+    return [*(_SCORES.c[name] for name in _TOLD), _SAMPLES.c.payload]
 
 
 def _exchange_query(kept: bool) -> Select[Any]:
-    columns = [_SCORES.c[name] for name in ("id", "route", "ts", "identity", "event_index", "flags", "signals")]
     same = and_(_SAMPLES.c.route == _SCORES.c.route, _SAMPLES.c.id == _SCORES.c.id)
     same = and_(same, _SAMPLES.c.held == "kept") if kept else same
-    return select(*columns, _SAMPLES.c.payload).select_from(_SCORES.join(_SAMPLES, same, isouter=not kept))
+    return select(*exchange_columns()).select_from(_SCORES.join(_SAMPLES, same, isouter=not kept))
 
 
 def stored_signals(text: str) -> Mapping[str, StoredSignal]:
@@ -273,7 +297,8 @@ def stored_signals(text: str) -> Mapping[str, StoredSignal]:
     return _SIGNALS.decode(text)
 
 
-def _exchange(row: Row[Any]) -> StoredExchange:
+def exchange_of_row(row: Row[Any]) -> StoredExchange:
+    """An exchange of the columns that `exchange_columns` names."""
     return StoredExchange(
         row.id,
         row.route,
@@ -283,4 +308,14 @@ def _exchange(row: Row[Any]) -> StoredExchange:
         tuple(msgspec.json.decode(row.flags)),
         _SIGNALS.decode(row.signals),
         None if row.payload is None else Sample.decode(row.payload.encode()),
+        row.conversation,
+        row.user,
+        row.kept,
+        row.scorer,
     )
+
+
+def exchange_of_sample(sample: Sample) -> StoredExchange:
+    """An exchange of which the text alone is stored."""
+    about = (sample.id, sample.route, sample.ts, sample.identity)
+    return StoredExchange(*about, None, (), None, sample, sample.conversation, sample.user)

@@ -149,6 +149,11 @@ def key_of(text: str) -> str:
     return f"{clean[:_KEPT_OF_KEY]}#{hashlib.sha256(clean.encode()).hexdigest()[:16]}"
 
 
+def only_where(condition: str) -> dict[str, Any]:
+    """Options of an index that holds only the rows of which the condition is true."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 def key_if_any(text: str | None) -> str | None:
     """`key_of` for what may be missing."""
     return None if text is None else key_of(text)

@@ -1,6 +1,6 @@
 """One or more examples of every path that is read: `{route}` and the like are filled in from the data.
 
-A path without an example fails the benchmark. `LEFT_OUT` are what never ends, or is
+A path without an example fails the benchmark. `LEFT_OUT` are what never ends, is a whole file, or is
 not there unless somebody asked for it before.
 """
 
@@ -52,6 +52,15 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/compare": ("/compare",),
     "/evaluations": ("/evaluations",),
     "/evaluations/{id}": ("/evaluations/{evaluation}",),
+    "/exchanges": (
+        "/exchanges",
+        "/exchanges?route={route}",
+        "/exchanges?route={route}&signal=secret_leak",
+        "/exchanges?signal=secret_leak",
+        "/exchanges?text=parcel",
+        "/exchanges?kept=1&route={route}",
+    ),
+    "/exchanges/{id:path}": ("/exchanges/{exchange}?route={route}",),
     "/health": ("/health",),
     "/incidents/{id}/chart.png": ("/incidents/{incident}/chart.png",),
     "/incidents/{id}/chart.svg": ("/incidents/{incident}/chart.svg",),
@@ -79,4 +88,4 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/v1/suites": ("/v1/suites",),
     "/v1/suites/{name}": ("/v1/suites/core",),
 }
-LEFT_OUT: frozenset[str] = frozenset({"/live", "/v1/dead-letters/replay"})
+LEFT_OUT: frozenset[str] = frozenset({"/live", "/v1/dead-letters/replay", "/exchanges.csv", "/exchanges.jsonl"})

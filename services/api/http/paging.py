@@ -21,17 +21,17 @@ _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check_span(since: datetime | None, until: datetime | None) -> None:
-    """That a list may be asked for [since, until).
+def check_span(since: datetime | None, until: datetime | None, names: tuple[str, str] = ("since", "until")) -> None:
+    """That a list may be asked for [since, until), by fields of these names.
 
     Raises:
         Problem: 422 names the field.
     """
-    for name, ts in (("since", since), ("until", until)):
+    for name, ts in zip(names, (since, until), strict=True):
         if ts is not None and not _FIRST <= ts < _LAST:
             raise Problem.of_field(name, "must lie in the years from 2000 to 2099")
     if since is not None and until is not None and since >= until:
-        raise Problem.of_field("since", "must be before until")
+        raise Problem.of_field(names[0], f"must be before {names[1]}")
 
 
 async def span_of(

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 
 from services.api.http import otlp_answers
 from services.api.http.problems import FieldFault, Problem
+from services.store.tables import LONGEST_KEY
 
 _LONGEST = 100
 
@@ -21,6 +22,8 @@ def _without_nulls(text: str) -> str:
 
 PageText = Annotated[str, Query(max_length=200), AfterValidator(_without_nulls)]
 """What people typed into a page. A NUL is a character that no database has to take, and no name of ours holds."""
+NameText = Annotated[str, Query(max_length=LONGEST_KEY), AfterValidator(_without_nulls)]
+"""The same of a name that is looked up, as long as names of conversations and users may be."""
 NO_NUL: Final = r"^[^\x00]*$"
 """The pattern of a text that is looked up as it is."""
 

@@ -26,6 +26,7 @@ from services.wording import (
     coverage,
     decisions,
     evaluations,
+    exchanges,
     explanations,
     incidents,
     movements,
@@ -43,6 +44,7 @@ HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
     ("/", "Fleet"),
     ("/incidents", "Incidents"),
+    ("/exchanges", "Exchanges"),
     ("/evaluations", "Evaluations"),
     ("/baselines", "Baselines"),
     ("/health", "Health"),
@@ -118,6 +120,7 @@ def _environment() -> jinja2.Environment:
             coverage=coverage,
             decisions=decisions,
             evaluations=evaluations,
+            exchanges=exchanges,
             explanations=explanations,
             incidents=incidents,
             movements=movements,
