@@ -108,6 +108,9 @@ class Commands(LazyGroup):
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
         Later("change", "services.cli.changes:app", "Changes of a route's model."),
         Later("silence", "services.cli.silences:app", "Silences: for a while nobody is told of a route's alerts."),
+        Later(
+            "receiver", "services.cli.receivers:app", "Receivers: who is told of incidents, and whether they hear it."
+        ),
         Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
         Later("route", "services.cli.routes:app", "Routes: listed, deleted, tried again after a step failed on one."),

@@ -8,17 +8,16 @@ from services.monitor.policy import (
     Monitor,
     RailPolicy,
     ReaskPolicy,
-    ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
     SlackAccess,
     SlackGrant,
-    SlackReceiver,
     SpendingLimit,
     Target,
     TokenPrices,
 )
 from services.monitor.problems import MonitorProblem
+from services.monitor.receiver_section import PagerDutyReceiver, ReceiverPolicy, SlackReceiver, WebhookReceiver
 
 __all__ = [
     "BaselinePolicy",
@@ -27,6 +26,7 @@ __all__ = [
     "Monitor",
     "MonitorError",
     "MonitorProblem",
+    "PagerDutyReceiver",
     "RailPolicy",
     "ReaskPolicy",
     "ReceiverPolicy",
@@ -38,6 +38,7 @@ __all__ = [
     "SpendingLimit",
     "Target",
     "TokenPrices",
+    "WebhookReceiver",
     "check",
     "load",
 ]

@@ -1,0 +1,153 @@
+"""What a program is told of an incident, where people are shown a message: facts by name, and the same words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from schemas.alert import Severity
+from schemas.base import iso
+from schemas.incident import Confidence, Incident, IncidentState, Verdict
+from services.notify.block_kit import cleaned
+from services.wording.incidents import confidence, headline_in_full, one_line
+
+EventKind = Literal["opened", "raised", "updated", "resolved", "test"]
+"""`raised`: people are called anew, since it is worse than what was told; `test`: somebody tries the receiver."""
+TEXT: Final = 1000
+FACT: Final = 400
+TEST_ROUTE: Final = "_keelwatch/test"
+"""A name that no route has."""
+_APART: Final = "\u200b"
+
+
+def unlinked(text: str, limit: int) -> str:
+    r"""One clean line in which no program finds an address to make a link of, nor somebody to call.
+
+    >>> unlinked("see https://evil.example, @here", 100).replace("\u200b", "|")
+    'see https:/|/evil.example, @|here'
+    """
+    line = cleaned(text, limit).replace("//", f"/{_APART}/").replace("www.", f"www{_APART}.")
+    return line.replace("@", f"@{_APART}")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentEvent:
+    """One notification as facts. Every text is of one line, and holds no address but `url`.
+
+    Attributes:
+        id: of the notification, the same at every try. at: when what it tells of happened.
+        text: the incident in a line; what: what happened now; facts: name and words of the rest.
+        loud: whether people are called. silenced: whether a silence keeps it from people.
+        instead_of: the receiver that could not be told of it.
+    """
+
+    id: str
+    kind: EventKind
+    at: datetime
+    incident: str
+    route: str
+    severity: Severity
+    verdict: Verdict
+    confidence: Confidence | None
+    status: IncidentState
+    opened_at: datetime
+    headline: str
+    text: str
+    what: str
+    url: str | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    loud: bool = False
+    silenced: bool = False
+    instead_of: str | None = None
+
+    def as_object(self) -> dict[str, Any]:
+        """JSON, as a webhook gets it."""
+        return {
+            "schema_version": 1,
+            "id": self.id,
+            "event": self.kind,
+            "at": iso(self.at),
+            "incident": self.incident,
+            "route": self.route,
+            "severity": self.severity,
+            "verdict": self.verdict,
+            "confidence": self.confidence,
+            "status": self.status,
+            "opened_at": iso(self.opened_at),
+            "url": self.url,
+            "text": self.text,
+            "what": self.what,
+            "facts": [{"name": name, "text": text} for name, text in self.facts],
+            "loud": self.loud,
+            "silenced": self.silenced,
+            "instead_of": self.instead_of,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EventOccasion:
+    """Why an incident is told of now: the notification, whether it was told before, and how loud it is."""
+
+    id: str
+    at: datetime
+    what: str
+    told: bool = False
+    loud: bool = False
+    silenced: bool = False
+    instead_of: str | None = None
+
+
+def event_of(
+    incident: Incident, occasion: EventOccasion, facts: Sequence[tuple[str, str]], url: str | None
+) -> IncidentEvent:
+    """The incident as it stands, told on an occasion."""
+    return IncidentEvent(
+        id=occasion.id,
+        kind=_kind(incident, occasion),
+        at=occasion.at,
+        incident=incident.id,
+        route=incident.route,
+        severity=incident.severity,
+        verdict=incident.verdict,
+        confidence=confidence(incident),
+        status=incident.state,
+        opened_at=incident.opened_at,
+        headline=unlinked(headline_in_full(incident), TEXT),
+        text=unlinked(one_line(incident), TEXT),
+        what=unlinked(occasion.what, TEXT),
+        url=url,
+        facts=tuple((name, unlinked(text, FACT)) for name, text in facts),
+        loud=occasion.loud,
+        silenced=occasion.silenced,
+        instead_of=occasion.instead_of,
+    )
+
+
+def _kind(incident: Incident, occasion: EventOccasion) -> EventKind:
+    if incident.state == "resolved":
+        return "resolved"
+    if not occasion.told:
+        return "opened"
+    return "raised" if occasion.loud else "updated"
+
+
+def trial_event(id: str, now: datetime, words: str, url: str | None = None) -> IncidentEvent:
+    """What somebody sends who tries a receiver: an incident that nobody has."""
+    return IncidentEvent(
+        id=id,
+        kind="test",
+        at=now,
+        incident=id,
+        route=TEST_ROUTE,
+        severity="info",
+        verdict="unknown",
+        confidence=None,
+        status="open",
+        opened_at=now,
+        headline=words,
+        text=words,
+        what=words,
+        url=url,
+    )

@@ -1,0 +1,94 @@
+"""PagerDuty by its Events API v2: an incident is an alert there, triggered, acknowledged and resolved as it is here."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, Literal
+
+from schemas.base import iso
+from services.notify.channel import EventChannel, MessageRef, NotAccepted
+from services.notify.incident_event import IncidentEvent, unlinked
+from services.notify.message import RenderedMessage
+from services.notify.receivers.http_post import HttpAddress, refusal
+from services.outbound import HttpReply
+from services.wording.notifications import OPEN_PAGE
+
+EventAction = Literal["trigger", "acknowledge", "resolve"]
+SUMMARY: Final = 1024
+_SAID: Final = 200
+_OF_KEY: Final = re.compile(r"(?i)routing.?key|integration.?key")
+
+
+class PagerDuty(EventChannel):
+    """One service of PagerDuty. `dedup_key` is the incident's id, so that nothing is there twice."""
+
+    def __init__(self, address: HttpAddress, routing_key: str) -> None:
+        self._address, self._key = address, routing_key
+
+    async def post(self, message: RenderedMessage) -> MessageRef:
+        """Send what the notification asks for; nothing for news of an open incident that call nobody."""
+        event = self.event_of(message)
+        if event.kind == "test":
+            said = await self._send(event, "trigger")
+            await self._send(event, "resolve")
+            return MessageRef(answer=said)
+        action = action_of(event)
+        return MessageRef(answer="" if action is None else await self._send(event, action))
+
+    async def _send(self, event: IncidentEvent, action: EventAction) -> str:
+        body = json.dumps({"routing_key": self._key, **event_body(event, action)}, ensure_ascii=False).encode()
+        reply = await self._address.post(body, {})
+        words = self._words(reply)
+        refused = refusal(reply, self._address.clock(), words)
+        if refused is not None and reply.status == 400 and _OF_KEY.search(words):
+            raise NotAccepted(f"{refused}; check its integration key", "closed", slow=True)
+        if refused is not None:
+            raise refused
+        return f"{reply.told}: {words}" if words else reply.told
+
+    def _words(self, reply: HttpReply) -> str:
+        """What it says of the event, without our key."""
+        try:
+            said = json.loads(reply.body)
+        except (ValueError, RecursionError):
+            return ""
+        found = [said.get("message"), *_texts(said.get("errors"))] if isinstance(said, dict) else []
+        words = "; ".join(one for one in found if isinstance(one, str))
+        return unlinked(words.replace(self._key, "KEY"), _SAID) if words else ""
+
+
+def action_of(event: IncidentEvent) -> EventAction | None:
+    """What PagerDuty is asked for; None for nothing.
+
+    An incident that is open is triggered when it is first told of, and when people are called again: an alert that
+    somebody resolved there must not come back because a line was added to the timeline.
+    """
+    if event.status == "resolved":
+        return "resolve"
+    if event.status in ("acknowledged", "snoozed"):
+        return "acknowledge"
+    return "trigger" if event.kind == "opened" or event.loud else None
+
+
+def event_body(event: IncidentEvent, action: EventAction) -> dict[str, Any]:
+    """The event without its key. Severities are called alike there."""
+    told: dict[str, Any] = {"event_action": action, "dedup_key": event.incident}
+    if action != "trigger":
+        return told
+    details = dict((("What happened", event.what), *event.facts))
+    payload = {
+        "summary": event.headline[:SUMMARY],
+        "source": event.route,
+        "severity": event.severity,
+        "timestamp": iso(event.opened_at),
+        "group": event.route,
+        "class": event.verdict,
+        "custom_details": {**details, "confidence": event.confidence or "unknown"},
+    }
+    links = {} if event.url is None else {"client_url": event.url, "links": [{"href": event.url, "text": OPEN_PAGE}]}
+    return {**told, "client": "Keelwatch", **links, "payload": payload}
+
+
+def _texts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

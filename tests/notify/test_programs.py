@@ -1,0 +1,262 @@
+"""Programs that are told of incidents: what a webhook and PagerDuty get, when it counts as sent, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from services.monitor import RoutePolicy
+from services.notify.channel import DEFAULT, Channel, NotAccepted, Receiver, Receivers
+from services.notify.incident_event import EventOccasion, trial_event
+from services.notify.message import MessageOptions, RenderedMessage, of_incident, of_trial, with_event
+from services.notify.receivers.http_post import HttpAddress
+from services.notify.receivers.pagerduty import PagerDuty, action_of
+from services.notify.receivers.webhook import Webhook
+from services.notify.sender import Sender
+from tests.notify.test_message import hostile, incident
+from tests.support.fake_programs import ROUTING_KEY, SECRET
+from tests.support.hostile import HOSTILE
+from tests.support.notify import LOOK, Clock, bot, opening, outbox, record, rest, rows, sender, shift, states, turns
+from tests.support.programs import FakePrograms
+from tests.support.records import ROUTE, alert, at, decision
+
+CONTROL = re.compile("[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
+
+def webhook(programs: FakePrograms, clock: Clock, **more) -> Webhook:
+    return Webhook(programs.address("webhook", clock=clock), SECRET, **more)
+
+
+def pagerduty(programs: FakePrograms, clock: Clock, key: str = ROUTING_KEY) -> PagerDuty:
+    return PagerDuty(programs.address("pagerduty", clock=clock), key)
+
+
+def from_severity(database, clock: Clock, channel: Channel, severity) -> Sender:
+    receivers = Receivers({DEFAULT: Receiver(channel, None, severity)}, lambda route: RoutePolicy())
+    return Sender(database, receivers, "one", look=LOOK, clock=clock)
+
+
+def told(made, **occasion) -> RenderedMessage:
+    given = {"id": "n1", "at": at(1), "what": "it rose", **occasion}
+    return with_event(of_incident(made, LOOK), made, LOOK, EventOccasion(**given))
+
+
+def trouble(channel: Channel, message: RenderedMessage | None = None) -> NotAccepted:
+    with pytest.raises(NotAccepted) as caught:
+        asyncio.run(channel.post(message or told(incident())))
+    return caught.value
+
+
+def test_a_webhook_gets_each_notification_as_signed_json(database, programs) -> None:
+    clock = Clock()
+    record(database, *shift(ROUTE))
+    turns(sender(database, clock, webhook(programs, clock, headers={"X-Team": "safety"})), clock)
+    calls = programs.calls()
+    assert [(call["body"]["event"], call["body"]["loud"]) for call in calls] == [
+        ("opened", False),
+        ("raised", True),
+        ("updated", False),
+    ]
+    assert all(call["accepted"] for call in calls), "the signature is verified over what was sent"
+    assert states(database) == {"sent"}
+    one, ids = calls[1], {row.id for row in outbox(database)}
+    assert {call["body"]["id"] for call in calls} == ids
+    assert one["headers"]["idempotency-key"] == one["body"]["id"]
+    assert (one["headers"]["keelwatch-event"], one["headers"]["x-team"]) == ("raised", "safety")
+    body = one["body"]
+    assert body["url"] == f"{LOOK.api_url}/incidents/{body['incident']}"
+    assert (body["route"], body["severity"], body["status"]) == (ROUTE, "warning", "acknowledged")
+    assert body["verdict"] == "model"
+    assert body["text"].startswith("[warning] ")
+    assert {"Who changed", "Since", "State"} <= {fact["name"] for fact in body["facts"]}
+
+
+def test_a_request_that_was_not_answered_is_sent_again_with_the_same_key(database, programs) -> None:
+    clock = Clock()
+    record(database, *opening(ROUTE))
+    programs.script("late", "lost", "error")
+    turns(sender(database, clock, webhook(programs, clock)), clock, 12)
+    assert [call["mode"] for call in programs.calls()] == ["late", "lost", "error", "ok"]
+    assert len({call["headers"]["idempotency-key"] for call in programs.calls()}) == 1
+    assert len({call["headers"]["keelwatch-signature"] for call in programs.calls()}) == 4, (
+        "each is signed when it goes"
+    )
+    assert states(database) == {"sent"}
+    assert [row.attempts for row in rows(database)] == [4]
+
+
+@pytest.mark.parametrize(("mode", "seconds"), [("limited", 7), ("dated", 7), ("busy", 9)])
+def test_a_program_that_asks_to_wait_is_waited_for(database, programs, mode, seconds) -> None:
+    clock = Clock()
+    one = sender(database, clock, webhook(programs, clock))
+    record(database, *opening(ROUTE))
+    programs.script(mode)
+    turns(one, clock, seconds)
+    assert len(programs.calls()) == 1
+    turns(one, clock, 1)
+    assert [call["mode"] for call in programs.calls()] == [mode, "ok"]
+    assert states(database) == {"sent"}
+
+
+def test_many_new_incidents_are_events_of_their_own_for_a_program(database, programs) -> None:
+    clock = Clock()
+    record(database, *(alert(index=700 + n, route=f"bot/{n}") for n in range(14)))
+    turns(sender(database, clock, webhook(programs, clock)), clock)
+    assert {body["route"] for body in programs.accepted()} == {f"bot/{n}" for n in range(14)}
+    assert len(programs.accepted()) == 14
+    assert states(database) == {"sent"}
+
+
+def test_pagerduty_follows_the_incident(database, programs) -> None:
+    clock = Clock()
+    one = from_severity(database, clock, pagerduty(programs, clock), "warning")
+    record(database, *opening(ROUTE))
+    turns(one, clock)
+    assert programs.calls() == [], "an incident of severity info pages nobody"
+    assert states(database) == {"sent"}
+    record(database, alert(index=610, route=ROUTE))
+    turns(one, clock)
+    record(database, decision("acknowledge", 11, route=ROUTE))
+    turns(one, clock)
+    record(database, decision("resolve", 12, route=ROUTE))
+    turns(one, clock)
+    events = programs.accepted()
+    assert [event["event_action"] for event in events] == ["trigger", "acknowledge", "resolve"]
+    (key,) = {event["dedup_key"] for event in events}
+    payload = events[0]["payload"]
+    assert (payload["severity"], payload["source"], payload["class"]) == ("warning", ROUTE, "model")
+    assert events[0]["links"][0]["href"] == events[0]["client_url"] == f"{LOOK.api_url}/incidents/{key}"
+    assert states(database) == {"sent"}
+
+
+def test_news_of_an_open_incident_that_call_nobody_are_no_event_for_pagerduty() -> None:
+    def action(made, **occasion):
+        event = told(made, **occasion).event
+        assert event is not None
+        return action_of(event)
+
+    opened = incident(state="open")
+    assert action(opened) == "trigger"
+    assert action(opened, told=True) is None
+    assert action(opened, told=True, loud=True) == "trigger"
+    assert action(incident(state="snoozed"), told=True) == "acknowledge"
+    assert action(incident(state="resolved"), told=True) == "resolve"
+
+
+def test_a_receiver_of_graver_incidents_is_told_when_one_rises(database, programs, slack) -> None:
+    """A Slack channel has a severity too; in a storm the lesser ones are left out."""
+    clock = Clock()
+    one = from_severity(database, clock, bot(slack), "warning")
+    record(database, *opening(ROUTE), *(alert(index=700 + n, route=f"bot/{n}") for n in range(12)))
+    turns(one, clock, 3)
+    (storm,) = slack.accepted()
+    assert ROUTE not in storm["text"]
+    record(database, *rest(ROUTE))
+    turns(one, clock, 70)
+    assert [body["text"].count(ROUTE) for body in slack.accepted("chat.postMessage") if "thread_ts" not in body] == [
+        0,
+        1,
+    ]
+    assert states(database) == {"sent"}
+
+
+def test_who_is_told_instead_hears_of_every_severity_where_there_is_one() -> None:
+    grave, all = Receiver(bot_of_nobody(), None, "critical"), Receiver(bot_of_nobody())
+    policy = RoutePolicy(notify=("a", "pager"))
+    told_of_all = Receivers({"a": all, "pager": grave, DEFAULT: all}, lambda route: policy)
+    assert told_of_all.instead_of("a", ROUTE, ()) == DEFAULT
+    assert told_of_all.instead_of("a", ROUTE, {DEFAULT}) == "pager"
+    assert Receivers({"a": all}, lambda route: policy).instead_of("a", ROUTE, ()) is None
+
+
+def bot_of_nobody() -> Webhook:
+    return Webhook(HttpAddress("https://nobody.example"), SECRET)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reach", "words"),
+    [
+        ("401", "closed", "401 with application/json; check its secret"),
+        ("404", "closed", "check its address"),
+        ("410", "closed", "check its address"),
+        ("redirect", "closed", "a redirect, which is not followed"),
+        ("400", "message", "400 with application/json"),
+        ("413", "message", "413 with application/json"),
+        ("500", "receiver", "the message may have arrived"),
+        ("408", "receiver", "the message may have arrived"),
+        ("lost", "receiver", "the message may have arrived"),
+        ("bomb", "receiver", "more than 65,536 bytes; the message may have arrived"),
+    ],
+)
+def test_what_a_program_answers_says_whom_it_concerns(programs, mode, reach, words) -> None:
+    programs.script(mode)
+    found = trouble(webhook(programs, Clock()))
+    assert (found.reach, found.slow) == (reach, reach != "receiver")
+    assert words in str(found)
+    assert "secret" not in str(found).replace("check its secret", ""), "the path of a webhook is one"
+
+
+def test_a_host_that_may_not_be_called_is_not(programs) -> None:
+    found = trouble(Webhook(HttpAddress(programs.url("webhook")), SECRET))
+    assert (found.reach, programs.calls()) == ("closed", [])
+    assert "list it under allow_hosts" in str(found)
+
+
+def test_a_wrong_key_closes_pagerduty_and_a_bad_event_does_not(programs) -> None:
+    wrong = trouble(pagerduty(programs, Clock(), "R-wrong"))
+    assert (wrong.reach, "check its integration key" in str(wrong)) == ("closed", True)
+    assert "R-wrong" not in str(wrong)
+    programs.script("400")
+    assert trouble(pagerduty(programs, Clock())).reach == "message"
+
+
+def test_a_program_that_answers_nonsense_has_the_message_all_the_same(programs) -> None:
+    programs.script("garbage")
+    assert asyncio.run(pagerduty(programs, Clock()).post(told(incident()))).answer == "200 with text/html"
+
+
+def test_a_refused_event_is_not_sent_again_in_another_form(database, programs) -> None:
+    clock = Clock()
+    record(database, *opening(ROUTE))
+    programs.script("400")
+    turns(sender(database, clock, webhook(programs, clock)), clock, 5)
+    assert len(programs.calls()) == 1
+    assert states(database) == {"pending"}
+    turns(sender(database, clock, webhook(programs, clock)), clock, 2, seconds=900)
+    assert states(database) == {"sent"}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_one_line_without_addresses_or_mentions(text: str) -> None:
+    message = told(hostile(text), what=text)
+    event = message.event
+    assert event is not None
+    body = event.as_object()
+    ours = {"url", "at", "opened_at"}
+    shown = [body["text"], body["what"], *(fact["text"] for fact in body["facts"])]
+    assert json.loads(json.dumps(body)) == body
+    assert event.headline
+    assert {key for key, value in body.items() if "//" in str(value)} <= ours
+    for one in shown:
+        assert not CONTROL.search(one)
+        assert not re.search(r"//|www\.|@\w", one)
+        assert len(one) <= 4000
+
+
+def test_a_trial_is_marked_and_leaves_nothing_open(programs) -> None:
+    message = of_trial("pager", trial_event("test-1", at(0), "Test of receiver pager", None))
+    place = asyncio.run(pagerduty(programs, Clock()).post(message))
+    assert place.answer == "202 with application/json: Event processed"
+    assert [event["event_action"] for event in programs.accepted()] == ["trigger", "resolve"]
+    asyncio.run(webhook(programs, Clock()).post(message))
+    assert programs.accepted()[-1]["event"] == "test"
+
+
+def test_no_page_no_link() -> None:
+    made = incident()
+    event = with_event(of_incident(made, LOOK), made, MessageOptions(), EventOccasion("n", at(0), "x")).event
+    assert event is not None
+    assert event.url is None

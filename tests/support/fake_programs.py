@@ -1,0 +1,141 @@
+"""The programs that incidents are told to beside Slack, in a process of their own.
+
+`python -m tests.support.fake_programs CALLS` prints its port, and serves `/KIND/...`; each call is answered in the next
+mode of its script, `ok` when there is none, and written to CALLS as a JSON line. `POST /_script` with a list of modes
+adds to the script. Modes: ok; limited (429, Retry-After); dated (429, Retry-After as a date); busy (503, Retry-After);
+error (500); late (accepts, then 500); lost (accepts, then closes); redirect; garbage (200, no JSON); bomb (an answer
+without end); else a status.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+SECRET = "whsec-fake"
+ROUTING_KEY = "R0123456789abcdef0123456789abcde"
+DATE = "Tue, 01 Dec 2026 00:00:07 GMT"
+SIGNED = re.compile(r"t=(\d+),v1=([0-9a-f]{64})")
+
+Said = tuple[int, Any]
+
+
+def webhook(headers: dict[str, str], raw: bytes, _known: set[str]) -> Said:
+    """Takes what is signed, as the documentation says that it is verified."""
+    found = SIGNED.fullmatch(headers.get("keelwatch-signature", ""))
+    if found is None:
+        return 401, {"error": "no signature"}
+    made = hmac.new(SECRET.encode(), found[1].encode() + b"." + raw, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(made, found[2]):
+        return 401, {"error": "another signature"}
+    return 204, None
+
+
+def pagerduty(_headers: dict[str, str], raw: bytes, known: set[str]) -> Said:
+    """The Events API v2: what it requires, its limits, and its answers."""
+    event = json.loads(raw)
+    errors = _pagerduty_errors(event)
+    if errors:
+        return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+    if event["event_action"] == "trigger":
+        known.add(event["dedup_key"])
+    return 202, {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
+
+
+def _pagerduty_errors(event: dict[str, Any]) -> list[str]:
+    if event.get("routing_key") != ROUTING_KEY:
+        return ["Invalid routing key"]
+    if event.get("event_action") not in ("trigger", "acknowledge", "resolve"):
+        return ["'event_action' is unknown"]
+    if not 0 < len(event.get("dedup_key", "")) <= 255:
+        return ["'dedup_key' is missing or too long"]
+    if event["event_action"] != "trigger":
+        return []
+    payload = event.get("payload", {})
+    wrong = [f"'payload.{name}' is missing or blank" for name in ("summary", "source") if not payload.get(name)]
+    wrong += ["'payload.severity' is invalid"] * (
+        payload.get("severity") not in ("critical", "error", "warning", "info")
+    )
+    return wrong + ["'payload.summary' is too long"] * (len(payload.get("summary", "")) > 1024)
+
+
+KINDS: dict[str, Callable[[dict[str, str], bytes, set[str]], Said]] = {"webhook": webhook, "pagerduty": pagerduty}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One call."""
+
+    protocol_version = "HTTP/1.1"
+    lock = threading.Lock()
+    script: ClassVar[list[str]] = []
+    known: ClassVar[set[str]] = set()
+    calls: Path
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/_script":
+            self.script.extend(json.loads(raw))
+            return self._answer(200, {})
+        with self.lock:
+            mode = self.script.pop(0) if self.script else "ok"
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        kind = self.path.split("/")[1]
+        status, body = KINDS[kind](headers, raw, self.known) if mode in ("ok", "late", "lost") else (0, None)
+        call = {"kind": kind, "path": self.path, "headers": headers, "body": json.loads(raw), "raw": raw.decode()}
+        with self.lock, self.calls.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**call, "mode": mode, "accepted": 200 <= status < 300}) + "\n")
+        return self._say(mode, status, body)
+
+    def _say(self, mode: str, status: int, body: Any) -> None:
+        more: dict[str, dict[str, str]] = {
+            "limited": {"Retry-After": "7"},
+            "dated": {"Retry-After": DATE},
+            "busy": {"Retry-After": "9"},
+            "redirect": {"Location": "http://127.0.0.1:1/"},
+        }
+        statuses = {"limited": 429, "dated": 429, "busy": 503, "error": 500, "late": 500, "redirect": 307}
+        if mode == "lost":
+            self.close_connection = True
+        elif mode == "garbage":
+            self._answer(200, None, raw=b"<html>what is this")
+        elif mode == "bomb":
+            self._answer(200, None, raw=b" " * 1_000_000)
+        elif mode == "ok":
+            self._answer(status, body)
+        else:
+            self._answer(statuses.get(mode) or int(mode), {"error": mode}, more.get(mode))
+
+    def _answer(self, status: int, body: Any, more: dict[str, str] | None = None, raw: bytes | None = None) -> None:
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Type", "application/json" if raw is None else "text/html")
+            self.send_header("Content-Length", str(len(sent)))
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, *_: Any) -> None:
+        """Quietly."""
+
+
+def main(calls: str) -> None:
+    """Serve until killed."""
+    Handler.calls = Path(calls)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
