@@ -118,6 +118,8 @@ def monitor() -> str:
         "SlackSection": "`slack` of a receiver",
         "WebhookSection": "`webhook` of a receiver",
         "PagerDutySection": "`pagerduty` of a receiver",
+        "OpsgenieSection": "`opsgenie` of a receiver",
+        "TeamsSection": "`teams` of a receiver",
         "SlackAccessSection": "`slack_access`",
         "SlackGrantSection": "Each entry of `slack_access.people`",
         "SecretFormSection": "Each entry of `secret_forms`",

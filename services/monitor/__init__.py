@@ -17,7 +17,14 @@ from services.monitor.policy import (
     TokenPrices,
 )
 from services.monitor.problems import MonitorProblem
-from services.monitor.receiver_section import PagerDutyReceiver, ReceiverPolicy, SlackReceiver, WebhookReceiver
+from services.monitor.receiver_section import (
+    OpsgenieReceiver,
+    PagerDutyReceiver,
+    ReceiverPolicy,
+    SlackReceiver,
+    TeamsReceiver,
+    WebhookReceiver,
+)
 
 __all__ = [
     "BaselinePolicy",
@@ -26,6 +33,7 @@ __all__ = [
     "Monitor",
     "MonitorError",
     "MonitorProblem",
+    "OpsgenieReceiver",
     "PagerDutyReceiver",
     "RailPolicy",
     "ReaskPolicy",
@@ -37,6 +45,7 @@ __all__ = [
     "SlackReceiver",
     "SpendingLimit",
     "Target",
+    "TeamsReceiver",
     "TokenPrices",
     "WebhookReceiver",
     "check",

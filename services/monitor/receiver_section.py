@@ -21,6 +21,7 @@ from services.monitor.fields import (
 from services.monitor.sent_values import SentValue
 
 PAGERDUTY_URL: Final = "https://events.pagerduty.com/v2/enqueue"
+OPSGENIE_URL: Final = "https://api.opsgenie.com/v2/alerts"
 
 ReceiverSeverity = Literal["info", "warning", "error", "critical"]
 
@@ -75,16 +76,38 @@ class PagerDutySection(Section):
     )
 
 
+class OpsgenieSection(Section):
+    """`opsgenie` of a receiver."""
+
+    api_key_env: EnvironmentName = Field(
+        description="Environment variable with the key of an API integration, never the key."
+    )
+    url: Endpoint = Field(
+        default=OPSGENIE_URL, description="Where alerts are; in the EU `https://api.eu.opsgenie.com/v2/alerts`."
+    )
+
+
+class TeamsSection(Section):
+    """`teams` of a receiver."""
+
+    url_env: EnvironmentName = Field(
+        description="Environment variable with the URL of a workflow (*When a Teams webhook request is received*), "
+        "which is a secret."
+    )
+
+
 class ReceiverSection(Section):
     """An entry of `receivers`: exactly one kind, and from which severity on it is told."""
 
     slack: SlackSection | None = Field(default=None, description="Kind: a channel that a bot posts to.")
     webhook: WebhookSection | None = Field(default=None, description="Kind: any program that takes signed JSON.")
     pagerduty: PagerDutySection | None = Field(default=None, description="Kind: a service of PagerDuty.")
+    opsgenie: OpsgenieSection | None = Field(default=None, description="Kind: an integration of Opsgenie.")
+    teams: TeamsSection | None = Field(default=None, description="Kind: a channel or chat of Microsoft Teams.")
     severity: ReceiverSeverity | None = Field(
         default=None,
-        description="Incidents are told from this severity on; else `warning` where people are paged (`pagerduty`), "
-        "`info` elsewhere.",
+        description="Incidents are told from this severity on; else `warning` where people are paged "
+        "(`pagerduty`, `opsgenie`), `info` elsewhere.",
     )
 
     @model_validator(mode="after")
@@ -121,14 +144,31 @@ class PagerDutyReceiver:
     url: str = PAGERDUTY_URL
 
 
-ReceiverKind = SlackReceiver | WebhookReceiver | PagerDutyReceiver
+@dataclass(frozen=True, slots=True)
+class OpsgenieReceiver:
+    """An integration of Opsgenie; its key stays in the environment."""
+
+    api_key_env: str
+    url: str = OPSGENIE_URL
+
+
+@dataclass(frozen=True, slots=True)
+class TeamsReceiver:
+    """A channel or chat of Microsoft Teams, at what the variable `url_env` holds."""
+
+    url_env: str
+
+
+ReceiverKind = SlackReceiver | WebhookReceiver | PagerDutyReceiver | OpsgenieReceiver | TeamsReceiver
 
 _KINDS: Final[Mapping[str, type[Any]]] = {
     "slack": SlackReceiver,
     "webhook": WebhookReceiver,
     "pagerduty": PagerDutyReceiver,
+    "opsgenie": OpsgenieReceiver,
+    "teams": TeamsReceiver,
 }
-_PAGES: Final = (PagerDutyReceiver,)
+_PAGES: Final = (PagerDutyReceiver, OpsgenieReceiver)
 
 
 @dataclass(frozen=True, slots=True)

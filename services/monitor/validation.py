@@ -18,7 +18,14 @@ from services.monitor.ingest_rules import IngestRuleSection
 from services.monitor.own_heads import read_heads
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
-from services.monitor.receiver_section import PagerDutySection, ReceiverSection, SlackSection, WebhookSection
+from services.monitor.receiver_section import (
+    OpsgenieSection,
+    PagerDutySection,
+    ReceiverSection,
+    SlackSection,
+    TeamsSection,
+    WebhookSection,
+)
 from services.monitor.schema import (
     BaselineSection,
     BudgetSection,
@@ -58,6 +65,8 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "slack": SlackSection,
     "webhook": WebhookSection,
     "pagerduty": PagerDutySection,
+    "opsgenie": OpsgenieSection,
+    "teams": TeamsSection,
     "slack_access": SlackAccessSection,
     "guardrails": GuardrailsSection,
     "score_events": ScoreEventsSection,

@@ -73,11 +73,29 @@ class Channel(Protocol):
         """Send a PNG that messages may show, and what it says in words; the vendor's name for it."""
 
 
-class EventChannel:
-    """What channels to programs have in common: each notification is posted, and nothing is changed afterwards."""
+class PostOnlyChannel:
+    """What channels have in common that only take new messages."""
 
     in_place = False
     pictures = False
+    events = False
+
+    async def update(self, place: MessageRef, message: RenderedMessage) -> None:
+        """Cannot be done."""
+        raise NotImplementedError("what was posted is not changed")
+
+    async def reply(self, place: MessageRef, message: RenderedMessage, *, broadcast: bool) -> None:
+        """Cannot be done."""
+        raise NotImplementedError("there are no threads")
+
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Cannot be done."""
+        raise NotImplementedError("no pictures are taken")
+
+
+class EventChannel(PostOnlyChannel):
+    """What channels to programs have in common: each notification is posted, and nothing is changed afterwards."""
+
     events = True
 
     @staticmethod
@@ -90,18 +108,6 @@ class EventChannel:
         if message.event is None:
             raise ValueError("a message without an event")
         return message.event
-
-    async def update(self, place: MessageRef, message: RenderedMessage) -> None:
-        """Cannot be done."""
-        raise NotImplementedError("an event is not changed")
-
-    async def reply(self, place: MessageRef, message: RenderedMessage, *, broadcast: bool) -> None:
-        """Cannot be done."""
-        raise NotImplementedError("an event has no thread")
-
-    async def upload(self, picture: bytes, words: str) -> str:
-        """Cannot be done."""
-        raise NotImplementedError("a program looks at no pictures")
 
 
 DEFAULT = "default"

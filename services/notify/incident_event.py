@@ -15,6 +15,8 @@ from services.wording.incidents import confidence, headline_in_full, one_line
 
 EventKind = Literal["opened", "raised", "updated", "resolved", "test"]
 """`raised`: people are called anew, since it is worse than what was told; `test`: somebody tries the receiver."""
+AlertAction = Literal["trigger", "acknowledge", "resolve"]
+"""What becomes of the alert of an incident, where another service keeps alerts of its own."""
 TEXT: Final = 1000
 FACT: Final = 400
 TEST_ROUTE: Final = "_keelwatch/test"
@@ -151,3 +153,16 @@ def trial_event(id: str, now: datetime, words: str, url: str | None = None) -> I
         what=words,
         url=url,
     )
+
+
+def action_of(event: IncidentEvent) -> AlertAction | None:
+    """What a service that pages people is asked for; None for nothing.
+
+    An incident that is open is triggered when it is first told of, and when people are called again: an alert that
+    somebody resolved there must not come back because a line was added to the timeline.
+    """
+    if event.status == "resolved":
+        return "resolve"
+    if event.status in ("acknowledged", "snoozed"):
+        return "acknowledge"
+    return "trigger" if event.kind == "opened" or event.loud else None

@@ -7,14 +7,26 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry
 
 from services.errors import InputError
-from services.monitor import Monitor, PagerDutyReceiver, ReceiverPolicy, RoutePolicy, SlackReceiver, WebhookReceiver
+from services.monitor import (
+    Monitor,
+    OpsgenieReceiver,
+    PagerDutyReceiver,
+    ReceiverPolicy,
+    RoutePolicy,
+    SlackReceiver,
+    TeamsReceiver,
+    WebhookReceiver,
+)
+from services.monitor.receiver_section import ReceiverKind
 from services.monitor.sent_values import SentValue, may_be_sent
 from services.notify.channel import DEFAULT, Channel, Receiver, Receivers
 from services.notify.message import MessageOptions
 from services.notify.receivers.console import Console
 from services.notify.receivers.http_post import HttpAddress
+from services.notify.receivers.opsgenie import Opsgenie
 from services.notify.receivers.pagerduty import PagerDuty
 from services.notify.receivers.slack import SlackBot, SlackWebhook
+from services.notify.receivers.teams import Teams
 from services.notify.receivers.webhook import Webhook
 from services.notify.sender import Sender
 from services.observability.metrics import NotificationMeters
@@ -77,21 +89,30 @@ def receiver_named(name: str, settings: Settings, watched: Monitor, say: Callabl
 
 
 def _receiver(name: str, policy: ReceiverPolicy, settings: Settings, watched: Monitor) -> Receiver:
-    kind, place = policy.kind, f"receivers.{name}.{policy.name}"
-    if isinstance(kind, SlackReceiver):
-        channel: Channel = SlackBot(_needed(kind.token_env, f"{place}.token_env"), kind.channel, settings.slack_api_url)
-        return Receiver(channel, kind.mention, policy.severity)
-    return Receiver(_program(kind, place, watched), None, policy.severity)
+    channel = _channel(policy.kind, f"receivers.{name}.{policy.name}", settings, watched)
+    mention = policy.kind.mention if isinstance(policy.kind, SlackReceiver) else None
+    return Receiver(channel, mention, policy.severity)
 
 
-def _program(kind: WebhookReceiver | PagerDutyReceiver, place: str, watched: Monitor) -> Channel:
-    if isinstance(kind, PagerDutyReceiver):
-        key = _needed(kind.routing_key_env, f"{place}.routing_key_env")
-        return PagerDuty(_address(kind.url, f"{place}.url", watched), key)
-    where = "url" if kind.url_env is None else "url_env"
-    url = kind.url or _needed(kind.url_env or "", f"{place}.url_env")
-    key = _needed(kind.secret_env, f"{place}.secret_env")
-    return Webhook(_address(url, f"{place}.{where}", watched), key, _headers(kind.headers, place))
+def _channel(kind: ReceiverKind, place: str, settings: Settings, watched: Monitor) -> Channel:
+    def held(variable: str, key: str) -> str:
+        return _needed(variable, f"{place}.{key}")
+
+    match kind:
+        case SlackReceiver():
+            return SlackBot(held(kind.token_env, "token_env"), kind.channel, settings.slack_api_url)
+        case PagerDutyReceiver():
+            key = held(kind.routing_key_env, "routing_key_env")
+            return PagerDuty(_address(kind.url, f"{place}.url", watched), key)
+        case OpsgenieReceiver():
+            key = held(kind.api_key_env, "api_key_env")
+            return Opsgenie(_address(kind.url, f"{place}.url", watched), key)
+        case TeamsReceiver():
+            return Teams(_address(held(kind.url_env, "url_env"), f"{place}.url_env", watched))
+        case WebhookReceiver():
+            where = "url" if kind.url_env is None else "url_env"
+            address = _address(kind.url or held(kind.url_env or "", where), f"{place}.{where}", watched)
+            return Webhook(address, held(kind.secret_env, "secret_env"), _headers(kind.headers, place))
 
 
 def _needed(variable: str, place: str) -> str:

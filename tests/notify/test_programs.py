@@ -9,18 +9,30 @@ import re
 import pytest
 
 from services.monitor import RoutePolicy
+from services.notify.buttons import BUTTONS
 from services.notify.channel import DEFAULT, Channel, NotAccepted, Receiver, Receivers
-from services.notify.incident_event import EventOccasion, trial_event
-from services.notify.message import MessageOptions, RenderedMessage, of_incident, of_trial, with_event
+from services.notify.incident_event import EventOccasion, action_of, trial_event
+from services.notify.message import (
+    MessageOptions,
+    RenderedMessage,
+    of_entry,
+    of_incident,
+    of_rise,
+    of_storm,
+    of_trial,
+    with_event,
+)
 from services.notify.receivers.http_post import HttpAddress
-from services.notify.receivers.pagerduty import PagerDuty, action_of
+from services.notify.receivers.opsgenie import Opsgenie
+from services.notify.receivers.pagerduty import PagerDuty
+from services.notify.receivers.teams import Teams, card_of
 from services.notify.receivers.webhook import Webhook
 from services.notify.sender import Sender
 from tests.notify.test_message import hostile, incident
 from tests.support.fake_programs import ROUTING_KEY, SECRET
 from tests.support.hostile import HOSTILE
 from tests.support.notify import LOOK, Clock, bot, opening, outbox, record, rest, rows, sender, shift, states, turns
-from tests.support.programs import FakePrograms
+from tests.support.programs import HOST, FakePrograms
 from tests.support.records import ROUTE, alert, at, decision
 
 CONTROL = re.compile("[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
@@ -32,6 +44,11 @@ def webhook(programs: FakePrograms, clock: Clock, **more) -> Webhook:
 
 def pagerduty(programs: FakePrograms, clock: Clock, key: str = ROUTING_KEY) -> PagerDuty:
     return PagerDuty(programs.address("pagerduty", clock=clock), key)
+
+
+def opsgenie(programs: FakePrograms, clock: Clock, key: str = ROUTING_KEY) -> Opsgenie:
+    address = HttpAddress(programs.url("opsgenie").partition("?")[0], (HOST,), clock=clock)
+    return Opsgenie(address, key)
 
 
 def from_severity(database, clock: Clock, channel: Channel, severity) -> Sender:
@@ -253,6 +270,78 @@ def test_a_trial_is_marked_and_leaves_nothing_open(programs) -> None:
     assert [event["event_action"] for event in programs.accepted()] == ["trigger", "resolve"]
     asyncio.run(webhook(programs, Clock()).post(message))
     assert programs.accepted()[-1]["event"] == "test"
+
+
+def test_opsgenie_follows_the_incident(database, programs) -> None:
+    clock = Clock()
+    one = from_severity(database, clock, opsgenie(programs, clock), "warning")
+    record(database, *opening(ROUTE), alert(index=610, route=ROUTE))
+    turns(one, clock)
+    record(database, decision("acknowledge", 11, route=ROUTE))
+    turns(one, clock)
+    record(database, decision("resolve", 12, route=ROUTE))
+    turns(one, clock)
+    created, *later = programs.calls()
+    alias = created["body"]["alias"]
+    assert [call["path"] for call in later] == [
+        f"/opsgenie/in/{alias}/acknowledge?identifierType=alias",
+        f"/opsgenie/in/{alias}/close?identifierType=alias",
+    ]
+    assert (created["body"]["priority"], created["body"]["entity"]) == ("P3", ROUTE)
+    assert f"{LOOK.api_url}/incidents/{alias}" in created["body"]["description"]
+    assert all(call["accepted"] for call in programs.calls())
+    assert states(database) == {"sent"}
+
+
+def test_opsgenie_with_a_wrong_key_is_closed_and_a_trial_leaves_nothing_open(programs) -> None:
+    wrong = trouble(opsgenie(programs, Clock(), "wrong"))
+    assert (wrong.reach, "check its secret" in str(wrong)) == ("closed", True)
+    message = of_trial("ops", trial_event("test-1", at(0), "Test of receiver ops", None))
+    assert asyncio.run(opsgenie(programs, Clock()).post(message)).answer == "202 with application/json"
+    assert programs.calls()[-1]["path"].startswith("/opsgenie/in/test-1/close")
+
+
+def test_teams_gets_a_card_for_a_new_incident_and_for_a_rise(database, programs) -> None:
+    clock = Clock()
+    record(database, *shift(ROUTE))
+    turns(sender(database, clock, Teams(programs.address("teams", clock=clock))), clock)
+    cards = [body["attachments"][0]["content"] for body in programs.accepted()]
+    assert len(cards) == len(programs.calls()) == 2
+    assert {card["actions"][0]["url"].rpartition("/")[0] for card in cards} == {f"{LOOK.api_url}/incidents"}
+    said = card_text(cards[1])
+    assert "warning: support-bot/prod" in said
+    assert "Who changed" in said
+    labels = {one.label for one in BUTTONS}
+    assert not any(line.strip("[ ]").startswith(tuple(labels)) for line in said.splitlines()), (
+        "buttons are answered in Slack alone"
+    )
+    assert "subteam" not in said, "a mention of Slack is none of Teams"
+    assert states(database) == {"sent"}
+
+
+def card_text(card) -> str:
+    return "\n".join("".join(run["text"] for run in block["inlines"]) for block in card["body"])
+
+
+def test_a_storm_in_teams_is_one_card_within_its_size(programs) -> None:
+    storm = of_storm([incident(headline="é" * 900)] * 45, LOOK)
+    asyncio.run(Teams(programs.address("teams")).post(storm))
+    (card,) = [body["attachments"][0]["content"] for body in programs.accepted()]
+    assert "45 new incidents within a minute" in card_text(card)
+    asyncio.run(Teams(programs.address("teams")).post(storm.plain()))
+    assert ROUTE in card_text(programs.accepted()[-1]["attachments"][0]["content"])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_no_markup_link_or_mention_in_teams(text: str) -> None:
+    """A run of rich text is shown as it is; what a client makes links of by itself does not stand in one."""
+    made = hostile(text)
+    messages = [of_incident(made, LOOK), of_entry(text, at(0)), of_rise(made, text, LOOK), of_storm([made], LOOK)]
+    for card in map(card_of, [*messages, *(one.plain() for one in messages)]):
+        assert {element["type"] for element in card["body"]} == {"RichTextBlock"}
+        assert "entities" not in json.dumps(card)
+        assert not re.search(r"//|www\.|@\w", card_text(card))
+        assert {action["url"] for action in card.get("actions", ())} <= {f"{LOOK.api_url}/incidents/{made.id}"}
 
 
 def test_no_page_no_link() -> None:

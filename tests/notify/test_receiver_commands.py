@@ -21,6 +21,8 @@ routes:
   support-bot/*: {{notify: [hook, pager]}}
 receivers:
   hook: {{webhook: {{url_env: KW_TEST_URL, secret_env: KW_TEST_SECRET, headers: {{X-Team: {{env: KW_TEST_TEAM}}}}}}}}
+  ops: {{opsgenie: {{url: "{opsgenie}", api_key_env: KW_TEST_KEY}}}}
+  chat: {{teams: {{url_env: KW_TEST_TEAMS}}}}
   pager: {{severity: error, pagerduty: {{url: "{pagerduty}", routing_key_env: KW_TEST_KEY}}}}
 """
 
@@ -28,10 +30,13 @@ receivers:
 @pytest.fixture
 def config(programs: FakePrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     given = {"URL": programs.url("webhook"), "SECRET": SECRET, "KEY": ROUTING_KEY, "TEAM": "safety"}
+    given["TEAMS"] = programs.url("teams")
     for name, value in given.items():
         monkeypatch.setenv(f"KW_TEST_{name}", value)
     file = tmp_path / "k.yaml"
-    file.write_text(FILE.format(pagerduty=programs.url("pagerduty")), encoding="utf-8")
+    file.write_text(
+        FILE.format(pagerduty=programs.url("pagerduty"), opsgenie=programs.url("opsgenie")), encoding="utf-8"
+    )
     return str(file)
 
 
@@ -46,6 +51,14 @@ def test_a_test_message_goes_out_and_what_was_answered_is_shown(keelwatch, progr
     assert "no incident is behind it" in hook["body"]["text"]
     assert hook["headers"]["x-team"] == "safety"
     assert trigger["body"]["dedup_key"] == resolve["body"]["dedup_key"] == json.loads(said)["id"]
+
+
+@pytest.mark.parametrize(("name", "answer"), [("ops", "202 with application/json"), ("chat", "202 with ")])
+def test_each_kind_is_tried_alike(keelwatch, programs, config, name, answer) -> None:
+    code, said, told = keelwatch("receiver", "test", name, "--config", config)
+    assert (code, told) == (0, "")
+    assert said.startswith(f"{name}: accepted ({answer}")
+    assert programs.calls()
 
 
 def test_what_is_not_accepted_is_said_with_exit_code_1(keelwatch, programs, config) -> None:
@@ -72,12 +85,14 @@ def test_what_is_missing_or_cannot_be_used_is_named(keelwatch, config, monkeypat
 
 def test_a_receiver_that_is_none_is_refused_with_those_that_there_are(keelwatch, config) -> None:
     code, _, told = keelwatch("receiver", "test", "pagr", "--config", config)
-    assert (code, told) == (2, "keelwatch: no receiver pagr; there are default, hook, pager\n")
+    assert (code, told) == (2, "keelwatch: no receiver pagr; there are chat, default, hook, ops, pager\n")
 
 
 def test_receivers_are_listed_with_their_routes(keelwatch, programs, config) -> None:
     assert json.loads(keelwatch("receiver", "list", "--config", config, "--json", "-")[1]) == [
+        {"receiver": "chat", "kind": "teams", "severity": "info", "routes": []},
         {"receiver": "hook", "kind": "webhook", "severity": "info", "routes": ["support-bot/*"]},
+        {"receiver": "ops", "kind": "opsgenie", "severity": "warning", "routes": []},
         {"receiver": "pager", "kind": "pagerduty", "severity": "error", "routes": ["support-bot/*"]},
     ]
     assert "pagerduty" in keelwatch("receiver", "list", "--config", config)[1]

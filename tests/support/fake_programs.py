@@ -28,7 +28,7 @@ SIGNED = re.compile(r"t=(\d+),v1=([0-9a-f]{64})")
 Said = tuple[int, Any]
 
 
-def webhook(headers: dict[str, str], raw: bytes, _known: set[str]) -> Said:
+def webhook(headers: dict[str, str], raw: bytes, _path: str) -> Said:
     """Takes what is signed, as the documentation says that it is verified."""
     found = SIGNED.fullmatch(headers.get("keelwatch-signature", ""))
     if found is None:
@@ -39,14 +39,12 @@ def webhook(headers: dict[str, str], raw: bytes, _known: set[str]) -> Said:
     return 204, None
 
 
-def pagerduty(_headers: dict[str, str], raw: bytes, known: set[str]) -> Said:
+def pagerduty(_headers: dict[str, str], raw: bytes, _path: str) -> Said:
     """The Events API v2: what it requires, its limits, and its answers."""
     event = json.loads(raw)
     errors = _pagerduty_errors(event)
     if errors:
         return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
-    if event["event_action"] == "trigger":
-        known.add(event["dedup_key"])
     return 202, {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
 
 
@@ -67,7 +65,50 @@ def _pagerduty_errors(event: dict[str, Any]) -> list[str]:
     return wrong + ["'payload.summary' is too long"] * (len(payload.get("summary", "")) > 1024)
 
 
-KINDS: dict[str, Callable[[dict[str, str], bytes, set[str]], Said]] = {"webhook": webhook, "pagerduty": pagerduty}
+def opsgenie(headers: dict[str, str], raw: bytes, path: str) -> Said:
+    """The Alert API: who may, what it requires, and its limits."""
+    if headers.get("authorization") != f"GenieKey {ROUTING_KEY}":
+        return 401, {"message": "Could not authenticate", "took": 0.0}
+    body, bare = json.loads(raw), path.partition("?")[0]
+    if bare.endswith(("/acknowledge", "/close")):
+        found = "identifierType=alias" in path and set(body) <= {"source", "note", "user"}
+    else:
+        limits = (("message", 130), ("alias", 512), ("entity", 512), ("description", 15_000))
+        found = all(0 < len(body.get(name, "")) <= most for name, most in limits)
+        found = found and re.fullmatch("P[1-5]", body.get("priority", "")) is not None
+    return (
+        (202, {"result": "Request will be processed"})
+        if found
+        else (422, {"message": "Request body is not processable"})
+    )
+
+
+def teams(_headers: dict[str, str], raw: bytes, _path: str) -> Said:
+    """A workflow: one Adaptive Card of the elements and properties that its schema has, within Teams' size."""
+    try:
+        (attachment,) = json.loads(raw)["attachments"]
+        card = attachment["content"]
+        right = attachment["contentType"] == "application/vnd.microsoft.card.adaptive" and len(raw) <= 28_000
+        right = right and card["type"] == "AdaptiveCard" and bool(card["body"])
+        right = right and all(_block(one) for one in card["body"])
+        right = right and all(one["type"] == "Action.OpenUrl" and one["title"] for one in card.get("actions", []))
+    except (ValueError, KeyError, TypeError):
+        right = False
+    return (202, None) if right else (400, {"error": {"code": "TriggerInputSchemaMismatch"}})
+
+
+def _block(element: dict[str, Any]) -> bool:
+    runs = element["inlines"]
+    known = {"type", "text", "weight", "isSubtle", "size"}
+    return element["type"] == "RichTextBlock" and all(run["type"] == "TextRun" and set(run) <= known for run in runs)
+
+
+KINDS: dict[str, Callable[[dict[str, str], bytes, str], Said]] = {
+    "webhook": webhook,
+    "pagerduty": pagerduty,
+    "opsgenie": opsgenie,
+    "teams": teams,
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -76,7 +117,6 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     lock = threading.Lock()
     script: ClassVar[list[str]] = []
-    known: ClassVar[set[str]] = set()
     calls: Path
 
     def do_POST(self) -> None:
@@ -88,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
             mode = self.script.pop(0) if self.script else "ok"
         headers = {name.lower(): value for name, value in self.headers.items()}
         kind = self.path.split("/")[1]
-        status, body = KINDS[kind](headers, raw, self.known) if mode in ("ok", "late", "lost") else (0, None)
+        status, body = KINDS[kind](headers, raw, self.path) if mode in ("ok", "late", "lost") else (0, None)
         call = {"kind": kind, "path": self.path, "headers": headers, "body": json.loads(raw), "raw": raw.decode()}
         with self.lock, self.calls.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**call, "mode": mode, "accepted": 200 <= status < 300}) + "\n")
@@ -116,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: Any, more: dict[str, str] | None = None, raw: bytes | None = None) -> None:
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
-        if status != 204:
+        if sent or status != 204:
             self.send_header("Content-Type", "application/json" if raw is None else "text/html")
             self.send_header("Content-Length", str(len(sent)))
         for name, value in (more or {}).items():

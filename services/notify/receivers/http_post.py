@@ -46,7 +46,9 @@ class HttpAddress:
     seconds: float = SECONDS
     clock: Callable[[], datetime] = utc_now
 
-    async def post(self, body: bytes, headers: Mapping[str, str], path: str = "") -> HttpReply:
+    async def post(
+        self, body: bytes, headers: Mapping[str, str], path: str = "", query: Mapping[str, str] | None = None
+    ) -> HttpReply:
         """The answer, whatever its status.
 
         Raises:
@@ -54,7 +56,7 @@ class HttpAddress:
         """
         try:
             async with Outbound(self.url, self.allow_hosts, connections=1) as outbound:
-                return await outbound.post(path, body, headers, seconds=self.seconds, most=MOST_BYTES)
+                return await outbound.post(path, body, headers, seconds=self.seconds, most=MOST_BYTES, query=query)
         except UrlRefused as refused:
             raise NotAccepted(str(refused), "closed", slow=True) from None
         except Unanswered as trouble:
@@ -63,13 +65,15 @@ class HttpAddress:
             sure = "" if trouble.trouble == "unreachable" else "; the message may have arrived"
             raise NotAccepted(f"{trouble}{sure}") from None
 
-    async def send(self, body: bytes, headers: Mapping[str, str], path: str = "") -> HttpReply:
+    async def send(
+        self, body: bytes, headers: Mapping[str, str], path: str = "", query: Mapping[str, str] | None = None
+    ) -> HttpReply:
         """The answer of one that accepted.
 
         Raises:
             NotAccepted: if it did not, or there is no answer.
         """
-        reply = await self.post(body, headers, path)
+        reply = await self.post(body, headers, path, query)
         refused = refusal(reply, self.clock())
         if refused is not None:
             raise refused

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from schemas.base import iso
 from services.notify.channel import EventChannel, MessageRef, NotAccepted
-from services.notify.incident_event import IncidentEvent, unlinked
+from services.notify.incident_event import AlertAction, IncidentEvent, action_of, unlinked
 from services.notify.message import RenderedMessage
 from services.notify.receivers.http_post import HttpAddress, refusal
 from services.outbound import HttpReply
 from services.wording.notifications import OPEN_PAGE
 
-EventAction = Literal["trigger", "acknowledge", "resolve"]
 SUMMARY: Final = 1024
 _SAID: Final = 200
 _OF_KEY: Final = re.compile(r"(?i)routing.?key|integration.?key")
@@ -36,7 +35,7 @@ class PagerDuty(EventChannel):
         action = action_of(event)
         return MessageRef(answer="" if action is None else await self._send(event, action))
 
-    async def _send(self, event: IncidentEvent, action: EventAction) -> str:
+    async def _send(self, event: IncidentEvent, action: AlertAction) -> str:
         body = json.dumps({"routing_key": self._key, **event_body(event, action)}, ensure_ascii=False).encode()
         reply = await self._address.post(body, {})
         words = self._words(reply)
@@ -58,20 +57,7 @@ class PagerDuty(EventChannel):
         return unlinked(words.replace(self._key, "KEY"), _SAID) if words else ""
 
 
-def action_of(event: IncidentEvent) -> EventAction | None:
-    """What PagerDuty is asked for; None for nothing.
-
-    An incident that is open is triggered when it is first told of, and when people are called again: an alert that
-    somebody resolved there must not come back because a line was added to the timeline.
-    """
-    if event.status == "resolved":
-        return "resolve"
-    if event.status in ("acknowledged", "snoozed"):
-        return "acknowledge"
-    return "trigger" if event.kind == "opened" or event.loud else None
-
-
-def event_body(event: IncidentEvent, action: EventAction) -> dict[str, Any]:
+def event_body(event: IncidentEvent, action: AlertAction) -> dict[str, Any]:
     """The event without its key. Severities are called alike there."""
     told: dict[str, Any] = {"event_action": action, "dedup_key": event.incident}
     if action != "trigger":
