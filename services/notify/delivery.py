@@ -204,8 +204,10 @@ class DeliveryRound:
         kind, loud = delivery_rules.as_heard(given, delivery.mention, delivery.fired, job.worst)
         shown = None
         channel, quiet, new = self.receiver.channel, delivery.quiet, told is None
-        how = {"in_place": channel.in_place, "events": channel.events, "quiet": quiet}
-        for step in delivery_rules.steps(kind, loud, told=told is not None, **how):
+        steps = delivery_rules.steps(
+            kind, loud, told=told is not None, in_place=channel.in_place, quiet=quiet, events=channel.events
+        )
+        for step in steps:
             if isinstance(step, delivery_rules.Post):
                 told = await self._post(self._new_message(job, incident, step.mention))
             elif told is not None and isinstance(step, delivery_rules.Update):

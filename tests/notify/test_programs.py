@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ from services.notify.receivers.http_post import HttpAddress
 from services.notify.receivers.opsgenie import Opsgenie
 from services.notify.receivers.pagerduty import PagerDuty
 from services.notify.receivers.teams import Teams, card_of
-from services.notify.receivers.webhook import Webhook
+from services.notify.receivers.webhook import Webhook, signature
 from services.notify.sender import Sender
 from tests.notify.test_message import hostile, incident
 from tests.support.fake_programs import ROUTING_KEY, SECRET
@@ -34,6 +36,7 @@ from tests.support.hostile import HOSTILE
 from tests.support.notify import LOOK, Clock, bot, opening, outbox, record, rest, rows, sender, shift, states, turns
 from tests.support.programs import HOST, FakePrograms
 from tests.support.records import ROUTE, alert, at, decision
+from tests.support.source import ROOT
 
 CONTROL = re.compile("[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
@@ -89,6 +92,18 @@ def test_a_webhook_gets_each_notification_as_signed_json(database, programs) -> 
     assert body["verdict"] == "model"
     assert body["text"].startswith("[warning] ")
     assert {"Who changed", "Since", "State"} <= {fact["name"] for fact in body["facts"]}
+
+
+def test_what_the_documentation_verifies_with_takes_ours_alone() -> None:
+    page = (ROOT / "docs" / "receivers.md").read_text(encoding="utf-8")
+    defined: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], defined)  # as people copy it
+    now, is_ours = int(time.time()), defined["is_ours"]
+    signed = signature(SECRET.encode(), now, b"{}")
+    assert is_ours(SECRET, signed, b"{}")
+    assert not is_ours(SECRET, signed, b"{ }")
+    assert not is_ours("another", signed, b"{}")
+    assert not is_ours(SECRET, signature(SECRET.encode(), now - 4000, b"{}"), b"{}"), "too old"
 
 
 def test_a_request_that_was_not_answered_is_sent_again_with_the_same_key(database, programs) -> None:

@@ -71,8 +71,8 @@ def _paragraphs(block: Block) -> Iterator[list[Run]]:
 def _rich(part: Block) -> Iterator[list[Run]]:
     if part["type"] == "rich_text_list":
         for item in part["elements"]:
-            for runs in _rich(item):
-                yield [_run("• "), *runs]
+            for line in _rich(item):
+                yield [_run("• "), *line]
         return
     runs: list[Run] = []
     for element in part["elements"]:

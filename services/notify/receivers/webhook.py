@@ -38,7 +38,7 @@ def signature(secret: bytes, at: int, body: bytes) -> str:
     """`t=SECONDS,v1=HEX`: HMAC-SHA256 over the time, a dot and the body, as they are sent.
 
     >>> signature(b"whsec", 1700000000, b"{}")[:24]
-    't=1700000000,v1=f0e30ecf'
+    't=1700000000,v1=7d44587d'
     """
     made = hmac.new(secret, f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={made}"
