@@ -3,12 +3,13 @@
 `python -m tests.support.fake_programs CALLS` prints its port, and serves `/KIND/...`; each call is answered in the next
 mode of its script, `ok` when there is none, and written to CALLS as a JSON line. `POST /_script` with a list of modes
 adds to the script. Modes: ok; limited (429, Retry-After); dated (429, Retry-After as a date); busy (503, Retry-After);
-error (500); late (accepts, then 500); lost (accepts, then closes); redirect; garbage (200, no JSON); bomb (an answer
-without end); else a status.
+error (500); late (accepts, then 500); lost (accepts, then closes); redirect; garbage (200, no JSON); bomb (accepts with
+1 MB), packed (accepts, compressed), cut (accepts, and closes within the answer); else a status.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import hmac
 import json
@@ -111,6 +112,9 @@ KINDS: dict[str, Callable[[dict[str, str], bytes, str], Said]] = {
 }
 
 
+ACCEPTING = frozenset({"ok", "late", "lost", "bomb", "packed", "cut"})
+
+
 class Handler(BaseHTTPRequestHandler):
     """One call."""
 
@@ -128,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             mode = self.script.pop(0) if self.script else "ok"
         headers = {name.lower(): value for name, value in self.headers.items()}
         kind = self.path.split("/")[1]
-        status, body = KINDS[kind](headers, raw, self.path) if mode in ("ok", "late", "lost") else (0, None)
+        status, body = KINDS[kind](headers, raw, self.path) if mode in ACCEPTING else (0, None)
         call = {"kind": kind, "path": self.path, "headers": headers, "body": json.loads(raw), "raw": raw.decode()}
         with self.lock, self.calls.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**call, "mode": mode, "accepted": 200 <= status < 300}) + "\n")
@@ -147,7 +151,12 @@ class Handler(BaseHTTPRequestHandler):
         elif mode == "garbage":
             self._answer(200, None, raw=b"<html>what is this")
         elif mode == "bomb":
-            self._answer(200, None, raw=b" " * 1_000_000)
+            self._answer(status, None, raw=b" " * 1_000_000)
+        elif mode == "packed":
+            self._answer(status, None, {"Content-Encoding": "gzip"}, gzip.compress(b"{}"))
+        elif mode == "cut":
+            self.close_connection = True
+            self._answer(status, None, {"Content-Length": "100"}, b"{")
         elif mode == "ok":
             self._answer(status, body)
         else:
@@ -158,7 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if sent or status != 204:
             self.send_header("Content-Type", "application/json" if raw is None else "text/html")
-            self.send_header("Content-Length", str(len(sent)))
+            if "Content-Length" not in (more or {}):
+                self.send_header("Content-Length", str(len(sent)))
         for name, value in (more or {}).items():
             self.send_header(name, value)
         self.end_headers()

@@ -49,7 +49,7 @@ class HttpAddress:
     async def post(
         self, body: bytes, headers: Mapping[str, str], path: str = "", query: Mapping[str, str] | None = None
     ) -> HttpReply:
-        """The answer, whatever its status.
+        """The answer, whatever its status, which stands though its body cannot be read: that is empty then.
 
         Raises:
             NotAccepted: if there is none.
@@ -62,6 +62,8 @@ class HttpAddress:
         except Unanswered as trouble:
             if trouble.trouble == "redirect":
                 raise NotAccepted(str(trouble), "closed", slow=True) from None
+            if trouble.begun is not None:
+                return trouble.begun
             sure = "" if trouble.trouble == "unreachable" else "; the message may have arrived"
             raise NotAccepted(f"{trouble}{sure}") from None
 
