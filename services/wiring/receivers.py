@@ -119,7 +119,21 @@ def _needed(variable: str, place: str) -> str:
     found = secret(variable)
     if found is None:
         raise InputError(f"{place}: {variable} is not set; set it, or remove the receiver")
-    return found.strip()
+    stripped = found.strip()
+    if not stripped:
+        raise InputError(f"{place}: {variable} is blank; set it, or remove the receiver")
+    if not _is_text(stripped):
+        raise InputError(f"{place}: {variable} is no UTF-8; correct it")
+    return stripped
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent: the environment holds bytes, and Python keeps those that are no text as surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _address(url: str, place: str, watched: Monitor) -> HttpAddress:

@@ -72,6 +72,9 @@ def test_what_is_not_accepted_is_said_with_exit_code_1(keelwatch, programs, conf
     ("variable", "value", "words"),
     [
         ("KW_TEST_SECRET", "", "receivers.hook.webhook.secret_env: KW_TEST_SECRET is not set"),
+        ("KW_TEST_SECRET", " \n", "receivers.hook.webhook.secret_env: KW_TEST_SECRET is blank"),
+        ("KW_TEST_TEAM", "\t", "receivers.hook.webhook.headers.X-Team: KW_TEST_TEAM is blank"),
+        ("KW_TEST_SECRET", "s\udce9", "receivers.hook.webhook.secret_env: KW_TEST_SECRET is no UTF-8"),
         ("KW_TEST_URL", "http://10.0.0.1/x", "receivers.hook.webhook.url_env: http://10.0.0.1: is no address"),
         ("KW_TEST_TEAM", "two\nlines", "receivers.hook.webhook.headers.X-Team: its variable holds nothing"),
     ],
