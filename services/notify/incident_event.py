@@ -42,7 +42,7 @@ class IncidentEvent:
         id: of the notification, the same at every try. at: when what it tells of happened.
         text: the incident in a line; what: what happened now; facts: name and words of the rest.
         loud: whether people are called. silenced: whether a silence keeps it from people.
-        instead_of: the receiver that could not be told of it.
+        woken: whether a snooze ended now. instead_of: the receiver that could not be told of it.
     """
 
     id: str
@@ -62,6 +62,7 @@ class IncidentEvent:
     facts: tuple[tuple[str, str], ...] = ()
     loud: bool = False
     silenced: bool = False
+    woken: bool = False
     instead_of: str | None = None
 
     def as_object(self) -> dict[str, Any]:
@@ -123,6 +124,7 @@ def event_of(
         facts=tuple((name, unlinked(text, FACT)) for name, text in facts),
         loud=occasion.loud,
         silenced=occasion.silenced,
+        woken=any(entry.kind == "woken" and entry.ts == occasion.at for entry in incident.timeline),
         instead_of=occasion.instead_of,
     )
 
@@ -155,14 +157,18 @@ def trial_event(id: str, now: datetime, words: str, url: str | None = None) -> I
     )
 
 
-def action_of(event: IncidentEvent) -> AlertAction | None:
-    """What a service that pages people is asked for; None for nothing.
+def actions_of(event: IncidentEvent) -> tuple[AlertAction, ...]:
+    """What a service that pages people is asked for, in order; nothing for news of an open incident that call nobody.
 
-    An incident that is open is triggered when it is first told of, and when people are called again: an alert that
-    somebody resolved there must not come back because a line was added to the timeline.
+    An alert that is open there takes a second trigger in silence, above all once somebody acknowledged it: where
+    people are to be called again it is resolved first. It does not come back because a line was added here.
     """
+    if event.kind == "test":
+        return "trigger", "resolve"
     if event.status == "resolved":
-        return "resolve"
+        return ("resolve",)
     if event.status in ("acknowledged", "snoozed"):
-        return "acknowledge"
-    return "trigger" if event.kind == "opened" or event.loud else None
+        return ("trigger", "acknowledge") if event.kind == "opened" else ("acknowledge",)
+    if event.kind == "opened":
+        return ("trigger",)
+    return ("resolve", "trigger") if event.loud or (event.woken and not event.silenced) else ()

@@ -6,14 +6,16 @@ import asyncio
 import json
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from schemas.incident import TimelineEntry
 from services.monitor import RoutePolicy
 from services.notify.buttons import BUTTONS
 from services.notify.channel import DEFAULT, Channel, NotAccepted, Receiver, Receivers
-from services.notify.incident_event import EventOccasion, action_of, trial_event
+from services.notify.incident_event import EventOccasion, actions_of, trial_event
 from services.notify.message import (
     MessageOptions,
     RenderedMessage,
@@ -31,11 +33,12 @@ from services.notify.receivers.teams import Teams, card_of
 from services.notify.receivers.webhook import Webhook, signature
 from services.notify.sender import Sender
 from tests.notify.test_message import hostile, incident
+from tests.support.databases import on_sqlite
 from tests.support.fake_programs import ROUTING_KEY, SECRET
 from tests.support.hostile import HOSTILE
 from tests.support.notify import LOOK, Clock, bot, opening, outbox, record, rest, rows, sender, shift, states, turns
 from tests.support.programs import HOST, FakePrograms
-from tests.support.records import ROUTE, alert, at, decision
+from tests.support.records import ROUTE, alert, at, decision, family_alert
 from tests.support.source import ROOT
 
 CONTROL = re.compile("[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
@@ -106,6 +109,7 @@ def test_what_the_documentation_verifies_with_takes_ours_alone() -> None:
     assert not is_ours(SECRET, signature(SECRET.encode(), now - 4000, b"{}"), b"{}"), "too old"
 
 
+@on_sqlite
 def test_a_request_that_was_not_answered_is_sent_again_with_the_same_key(database, programs) -> None:
     clock = Clock()
     record(database, *opening(ROUTE))
@@ -120,6 +124,7 @@ def test_a_request_that_was_not_answered_is_sent_again_with_the_same_key(databas
     assert [row.attempts for row in rows(database)] == [4]
 
 
+@on_sqlite
 @pytest.mark.parametrize(("mode", "seconds"), [("limited", 7), ("dated", 7), ("busy", 9)])
 def test_a_program_that_asks_to_wait_is_waited_for(database, programs, mode, seconds) -> None:
     clock = Clock()
@@ -133,6 +138,7 @@ def test_a_program_that_asks_to_wait_is_waited_for(database, programs, mode, sec
     assert states(database) == {"sent"}
 
 
+@on_sqlite
 def test_many_new_incidents_are_events_of_their_own_for_a_program(database, programs) -> None:
     clock = Clock()
     record(database, *(alert(index=700 + n, route=f"bot/{n}") for n in range(14)))
@@ -142,6 +148,7 @@ def test_many_new_incidents_are_events_of_their_own_for_a_program(database, prog
     assert states(database) == {"sent"}
 
 
+@on_sqlite
 def test_pagerduty_follows_the_incident(database, programs) -> None:
     clock = Clock()
     one = from_severity(database, clock, pagerduty(programs, clock), "warning")
@@ -165,17 +172,53 @@ def test_pagerduty_follows_the_incident(database, programs) -> None:
 
 
 def test_news_of_an_open_incident_that_call_nobody_are_no_event_for_pagerduty() -> None:
-    def action(made, **occasion):
+    def actions(made, **occasion):
         event = told(made, **occasion).event
         assert event is not None
-        return action_of(event)
+        return actions_of(event)
 
-    opened = incident(state="open")
-    assert action(opened) == "trigger"
-    assert action(opened, told=True) is None
-    assert action(opened, told=True, loud=True) == "trigger"
-    assert action(incident(state="snoozed"), told=True) == "acknowledge"
-    assert action(incident(state="resolved"), told=True) == "resolve"
+    opened, snoozed, resolved = (incident(state=state) for state in ("open", "snoozed", "resolved"))
+    assert actions(opened) == ("trigger",)
+    assert actions(opened, told=True) == ()
+    assert actions(opened, told=True, loud=True) == ("resolve", "trigger")
+    assert actions(snoozed) == ("trigger", "acknowledge")
+    assert actions(snoozed, told=True, loud=True) == ("acknowledge",)
+    assert actions(resolved) == actions(resolved, told=True) == ("resolve",)
+    woken = incident(state="open", timeline=(TimelineEntry(ts=at(1), kind="woken", text="the snooze is over"),))
+    assert actions(woken, told=True) == ("resolve", "trigger")
+    assert actions(woken, told=True, at=at(2)) == actions(woken, told=True, silenced=True) == ()
+
+
+@on_sqlite
+@pytest.mark.parametrize("channel", [pagerduty, opsgenie])
+def test_somebody_who_acknowledged_is_paged_when_it_gets_worse(database, programs, channel) -> None:
+    """An alert that is open there takes a second trigger in silence: it is resolved first."""
+    clock = Clock()
+    one = from_severity(database, clock, channel(programs, clock), "warning")
+    for fact in (
+        alert(index=610, route=ROUTE),
+        decision("acknowledge", 11, route=ROUTE),
+        family_alert("events", index=700, route=ROUTE),
+    ):
+        record(database, fact)
+        turns(one, clock)
+    assert programs.done() == ["page", "acknowledge", "resolve", "page"]
+    assert states(database) == {"sent"}
+
+
+def test_what_was_acknowledged_before_it_was_told_is_told_and_acknowledged(database, programs) -> None:
+    clock = Clock()
+    one = from_severity(database, clock, pagerduty(programs, clock), "warning")
+    record(database, alert(index=610, route=ROUTE))
+    programs.script("busy")
+    turns(one, clock)
+    record(database, decision("snooze", 11, expires=at(12) + timedelta(microseconds=123_457), route=ROUTE))
+    turns(one, clock, 12)
+    assert programs.done() == ["page", "acknowledge", "acknowledge"]
+    record(database, alert(index=800, route=ROUTE, signal="refusal_strict"))
+    turns(one, clock)
+    assert programs.done()[3:] == ["resolve", "page"], "its snooze ended"
+    assert states(database) == {"sent"}
 
 
 def test_a_receiver_of_graver_incidents_is_told_when_one_rises(database, programs, slack) -> None:
@@ -208,9 +251,8 @@ def bot_of_nobody() -> Webhook:
     return Webhook(HttpAddress("https://nobody.example"), SECRET)
 
 
-@pytest.mark.parametrize(
-    ("mode", "reach", "words"),
-    [
+def test_what_a_program_answers_says_whom_it_concerns(programs) -> None:
+    for mode, reach, words in (
         ("401", "closed", "401 with application/json; check its secret"),
         ("404", "closed", "check its address"),
         ("410", "closed", "check its address"),
@@ -220,14 +262,12 @@ def bot_of_nobody() -> Webhook:
         ("500", "receiver", "the message may have arrived"),
         ("408", "receiver", "the message may have arrived"),
         ("lost", "receiver", "the message may have arrived"),
-    ],
-)
-def test_what_a_program_answers_says_whom_it_concerns(programs, mode, reach, words) -> None:
-    programs.script(mode)
-    found = trouble(webhook(programs, Clock()))
-    assert (found.reach, found.slow) == (reach, reach != "receiver")
-    assert words in str(found)
-    assert "secret" not in str(found).replace("check its secret", ""), "the path of a webhook is one"
+    ):
+        programs.script(mode)
+        found = trouble(webhook(programs, Clock()))
+        assert (found.reach, found.slow) == (reach, reach != "receiver"), mode
+        assert words in str(found), mode
+        assert "secret" not in str(found).replace("check its secret", ""), "the path of a webhook is one"
 
 
 def test_a_host_that_may_not_be_called_is_not(programs) -> None:
@@ -247,10 +287,11 @@ def test_a_wrong_key_closes_pagerduty_and_a_bad_event_does_not(programs) -> None
 def test_the_status_of_an_answer_counts_though_its_body_cannot_be_read(programs) -> None:
     """A body that is no JSON, too long, compressed or cut off says nothing of whether the message was taken."""
     programs.script("garbage", "bomb", "packed", "cut")
-    answers = [asyncio.run(pagerduty(programs, Clock()).post(told(incident()))).answer for _ in range(4)]
+    answers = [asyncio.run(pagerduty(programs, Clock()).post(told(incident(state="open")))).answer for _ in range(4)]
     assert answers == ["200 with text/html", *["202 with text/html"] * 3]
 
 
+@on_sqlite
 def test_a_refused_event_is_not_sent_again_in_another_form(database, programs) -> None:
     clock = Clock()
     record(database, *opening(ROUTE))
@@ -288,6 +329,7 @@ def test_a_trial_is_marked_and_leaves_nothing_open(programs) -> None:
     assert programs.accepted()[-1]["event"] == "test"
 
 
+@on_sqlite
 def test_opsgenie_follows_the_incident(database, programs) -> None:
     clock = Clock()
     one = from_severity(database, clock, opsgenie(programs, clock), "warning")
@@ -317,6 +359,7 @@ def test_opsgenie_with_a_wrong_key_is_closed_and_a_trial_leaves_nothing_open(pro
     assert programs.calls()[-1]["path"].startswith("/opsgenie/in/test-1/close")
 
 
+@on_sqlite
 def test_teams_gets_a_card_for_a_new_incident_and_for_a_rise(database, programs) -> None:
     clock = Clock()
     record(database, *shift(ROUTE))

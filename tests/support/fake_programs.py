@@ -1,10 +1,11 @@
 """The programs that incidents are told to beside Slack, in a process of their own.
 
 `python -m tests.support.fake_programs CALLS` prints its port, and serves `/KIND/...`; each call is answered in the next
-mode of its script, `ok` when there is none, and written to CALLS as a JSON line. `POST /_script` with a list of modes
-adds to the script. Modes: ok; limited (429, Retry-After); dated (429, Retry-After as a date); busy (503, Retry-After);
-error (500); late (accepts, then 500); lost (accepts, then closes); redirect; garbage (200, no JSON); bomb (accepts with
-1 MB), packed (accepts, compressed), cut (accepts, and closes within the answer); else a status.
+mode of its script, `ok` when there is none, and written to CALLS as a JSON line, with whether it paged somebody:
+alerts are kept by key, and one that is open takes a second trigger as a line in its log. `POST /_script` with a list
+of modes adds to the script. Modes: ok; limited (429, Retry-After); dated (429, Retry-After as a date); busy (503,
+Retry-After); error (500); late (accepts, then 500); lost (accepts, then closes); redirect; garbage (200, no JSON);
+bomb (accepts with 1 MB), packed (accepts, compressed), cut (accepts, and closes within the answer); else a status.
 """
 
 from __future__ import annotations
@@ -104,6 +105,24 @@ def _block(element: dict[str, Any]) -> bool:
     return element["type"] == "RichTextBlock" and all(run["type"] == "TextRun" and set(run) <= known for run in runs)
 
 
+def actions(kind: str, path: str, body: Any) -> tuple[str, str]:
+    """What an accepted call does to which alert."""
+    if kind == "pagerduty":
+        return body["event_action"], body["dedup_key"]
+    *_, alias, does = path.partition("?")[0].split("/")
+    return {"acknowledge": ("acknowledge", alias), "close": ("resolve", alias)}.get(does) or ("trigger", body["alias"])
+
+
+def pages(alerts: dict[str, str], action: str, key: str) -> bool:
+    """Whether somebody is paged: by a trigger where no alert is open. One that is not there is not acknowledged."""
+    is_open = alerts.get(key, "resolve") != "resolve"
+    if action == "trigger" and is_open:
+        return False
+    if action == "trigger" or is_open:
+        alerts[key] = action
+    return action == "trigger"
+
+
 KINDS: dict[str, Callable[[dict[str, str], bytes, str], Said]] = {
     "webhook": webhook,
     "pagerduty": pagerduty,
@@ -121,6 +140,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     lock = threading.Lock()
     script: ClassVar[list[str]] = []
+    alerts: ClassVar[dict[str, str]] = {}
     calls: Path
 
     def do_POST(self) -> None:
@@ -134,8 +154,11 @@ class Handler(BaseHTTPRequestHandler):
         kind = self.path.split("/")[1]
         status, body = KINDS[kind](headers, raw, self.path) if mode in ACCEPTING else (0, None)
         call = {"kind": kind, "path": self.path, "headers": headers, "body": json.loads(raw), "raw": raw.decode()}
+        accepted = 200 <= status < 300
         with self.lock, self.calls.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**call, "mode": mode, "accepted": 200 <= status < 300}) + "\n")
+            alerting = accepted and kind in ("pagerduty", "opsgenie")
+            paged = alerting and pages(self.alerts, *actions(kind, self.path, call["body"]))
+            file.write(json.dumps({**call, "mode": mode, "accepted": accepted, "paged": paged}) + "\n")
         return self._say(mode, status, body)
 
     def _say(self, mode: str, status: int, body: Any) -> None:

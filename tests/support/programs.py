@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.notify.receivers.http_post import HttpAddress
+from tests.support.fake_programs import actions
 from tests.support.source import ROOT
 
 HOST = "127.0.0.1"
@@ -41,6 +42,11 @@ class FakePrograms:
         """Every call, in order."""
         text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
         return [json.loads(line) for line in text.splitlines()]
+
+    def done(self) -> list[str]:
+        """What the accepted calls did to alerts, `page` where a trigger paged somebody."""
+        accepted = [call for call in self.calls() if call["accepted"]]
+        return ["page" if one["paged"] else actions(one["kind"], one["path"], one["body"])[0] for one in accepted]
 
     def accepted(self) -> list[dict[str, Any]]:
         """The bodies of the calls that were accepted."""

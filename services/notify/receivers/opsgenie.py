@@ -6,9 +6,8 @@ import json
 from typing import Any, Final
 
 from schemas.alert import Severity
-from services.notify.channel import EventChannel, MessageRef
-from services.notify.incident_event import AlertAction, IncidentEvent, action_of
-from services.notify.message import RenderedMessage
+from services.notify.incident_event import AlertAction, IncidentEvent
+from services.notify.receivers.alert_channel import AlertChannel
 from services.notify.receivers.http_post import HttpAddress
 
 MESSAGE: Final = 130
@@ -17,24 +16,15 @@ PRIORITIES: Final[dict[Severity, str]] = {"critical": "P1", "error": "P2", "warn
 _PATHS: Final[dict[AlertAction, str]] = {"trigger": "", "acknowledge": "acknowledge", "resolve": "close"}
 
 
-class Opsgenie(EventChannel):
+class Opsgenie(AlertChannel):
     """One integration of Opsgenie. `alias` is the incident's id, so that nothing is there twice."""
 
     def __init__(self, address: HttpAddress, key: str) -> None:
         """`address` is that of all alerts."""
         self._address, self._headers = address, {"Authorization": f"GenieKey {key}"}
 
-    async def post(self, message: RenderedMessage) -> MessageRef:
-        """Send what the notification asks for; nothing for news of an open incident that call nobody."""
-        event = self.event_of(message)
-        if event.kind == "test":
-            said = await self._send(event, "trigger")
-            await self._send(event, "resolve")
-            return MessageRef(answer=said)
-        action = action_of(event)
-        return MessageRef(answer="" if action is None else await self._send(event, action))
-
-    async def _send(self, event: IncidentEvent, action: AlertAction) -> str:
+    async def ask(self, event: IncidentEvent, action: AlertAction) -> str:
+        """What was answered to one call."""
         body = json.dumps(alert_body(event, action), ensure_ascii=False).encode("utf-8", "replace")
         if action == "trigger":
             return (await self._address.send(body, self._headers)).told

@@ -7,9 +7,9 @@ import re
 from typing import Any, Final
 
 from schemas.base import iso
-from services.notify.channel import EventChannel, MessageRef, NotAccepted
-from services.notify.incident_event import AlertAction, IncidentEvent, action_of, unlinked
-from services.notify.message import RenderedMessage
+from services.notify.channel import NotAccepted
+from services.notify.incident_event import AlertAction, IncidentEvent, unlinked
+from services.notify.receivers.alert_channel import AlertChannel
 from services.notify.receivers.http_post import HttpAddress, refusal
 from services.outbound import HttpReply
 from services.wording.notifications import OPEN_PAGE
@@ -19,23 +19,14 @@ _SAID: Final = 200
 _OF_KEY: Final = re.compile(r"(?i)routing.?key|integration.?key")
 
 
-class PagerDuty(EventChannel):
+class PagerDuty(AlertChannel):
     """One service of PagerDuty. `dedup_key` is the incident's id, so that nothing is there twice."""
 
     def __init__(self, address: HttpAddress, routing_key: str) -> None:
         self._address, self._key = address, routing_key
 
-    async def post(self, message: RenderedMessage) -> MessageRef:
-        """Send what the notification asks for; nothing for news of an open incident that call nobody."""
-        event = self.event_of(message)
-        if event.kind == "test":
-            said = await self._send(event, "trigger")
-            await self._send(event, "resolve")
-            return MessageRef(answer=said)
-        action = action_of(event)
-        return MessageRef(answer="" if action is None else await self._send(event, action))
-
-    async def _send(self, event: IncidentEvent, action: AlertAction) -> str:
+    async def ask(self, event: IncidentEvent, action: AlertAction) -> str:
+        """What was answered to one call."""
         body = json.dumps({"routing_key": self._key, **event_body(event, action)}, ensure_ascii=False).encode()
         reply = await self._address.post(body, {})
         words = self._words(reply)
