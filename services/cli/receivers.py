@@ -38,7 +38,9 @@ def send_test(
     """
     check_writable(json, "--json")
     settings = load_settings()
-    receiver = wiring.receiver_named(name, settings, wiring.load_monitor(settings, config), _say)
+    receiver = wiring.receiver_named(
+        name, settings, wiring.load_monitor(settings, config), _aside if json == STDOUT else _say
+    )
     event = trial_event(f"test-{uuid4().hex[:16]}", datetime.now(UTC), trial(name), None)
     trouble = None
     try:
@@ -80,3 +82,7 @@ def _answer(place: MessageRef) -> str:
 
 def _say(line: str) -> None:
     OUT.print(line, markup=False, soft_wrap=True)
+
+
+def _aside(line: str) -> None:
+    ERR.print(line, markup=False, soft_wrap=True)

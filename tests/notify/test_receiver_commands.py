@@ -53,6 +53,12 @@ def test_a_test_message_goes_out_and_what_was_answered_is_shown(keelwatch, progr
     assert trigger["body"]["dedup_key"] == resolve["body"]["dedup_key"] == json.loads(said)["id"]
 
 
+def test_json_is_alone_on_stdout_though_the_receiver_is_a_terminal(keelwatch) -> None:
+    code, said, told = keelwatch("receiver", "test", "default", "--json", "-")
+    assert (code, json.loads(said)["accepted"]) == (0, True)
+    assert "Test of receiver default" in told
+
+
 @pytest.mark.parametrize(("name", "answer"), [("ops", "202 with application/json"), ("chat", "202 with ")])
 def test_each_kind_is_tried_alike(keelwatch, programs, config, name, answer) -> None:
     code, said, told = keelwatch("receiver", "test", name, "--config", config)
