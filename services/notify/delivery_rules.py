@@ -117,12 +117,9 @@ def opening(recent: Sequence[Opening], waiting: int, now: datetime) -> Literal["
 
 
 def pause(attempts: int, *, after: float | None = None, slow: bool = False) -> timedelta:
-    """How long to wait after so many attempts in a row: what the vendor asks, else twice as long each time."""
-    if after is not None:
-        return timedelta(seconds=after)
-    if slow:
-        return SLOW_PAUSE
-    return min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(attempts - 1, 10)))
+    """How long to wait after so many attempts in a row: twice as long each time, and what the vendor asks at least."""
+    ours = SLOW_PAUSE if slow else min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(attempts - 1, 10)))
+    return max(ours, timedelta(seconds=after or 0.0))
 
 
 def is_given_up(created: datetime, now: datetime) -> bool:

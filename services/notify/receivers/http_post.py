@@ -110,7 +110,7 @@ def retry_after(headers: Mapping[str, str], now: datetime, unsaid: float | None 
         seconds = float(said) if not said[-1].isalpha() else _until(said, now)
     except (ValueError, TypeError, IndexError, OverflowError):
         return unsaid
-    return min(max(seconds, 0.1), _LONGEST_WAIT) if math.isfinite(seconds) else unsaid
+    return min(max(seconds, 0.0), _LONGEST_WAIT) if math.isfinite(seconds) else unsaid
 
 
 def _until(date: str, now: datetime) -> float:
