@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal
 from schemas.alert import Severity
 from schemas.base import iso
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
-from services.notify.block_kit import cleaned
+from services.notify.block_kit import cleaned, cut
 from services.wording.incidents import confidence, headline_in_full, one_line
 
 EventKind = Literal["opened", "raised", "updated", "resolved", "test"]
@@ -22,16 +23,17 @@ FACT: Final = 400
 TEST_ROUTE: Final = "_keelwatch/test"
 """A name that no route has."""
 _APART: Final = "\u200b"
+_LINKS: Final = re.compile(r"(?<=www)(?=\.)|(?<=/)(?=/)|(?<=@)", re.IGNORECASE)
+"""The places at which an address or a mention is taken apart."""
 
 
 def unlinked(text: str, limit: int) -> str:
-    r"""One clean line in which no program finds an address to make a link of, nor somebody to call.
+    r"""One clean line of at most `limit` units, in which no program finds an address to link to, nor somebody to call.
 
     >>> unlinked("see https://evil.example, @here", 100).replace("\u200b", "|")
     'see https:/|/evil.example, @|here'
     """
-    line = cleaned(text, limit).replace("//", f"/{_APART}/").replace("www.", f"www{_APART}.")
-    return line.replace("@", f"@{_APART}")
+    return cut(_LINKS.sub(_APART, cleaned(text, limit)), limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from services.notify.message import (
 )
 from services.notify.receivers.http_post import HttpAddress
 from services.notify.receivers.opsgenie import Opsgenie
-from services.notify.receivers.pagerduty import PagerDuty
+from services.notify.receivers.pagerduty import PagerDuty, without_key
 from services.notify.receivers.teams import Teams, card_of
 from services.notify.receivers.webhook import Webhook, signature
 from services.notify.sender import Sender
@@ -41,6 +41,8 @@ from tests.support.programs import HOST, FakePrograms
 from tests.support.records import ROUTE, alert, at, decision, family_alert
 from tests.support.source import ROOT
 
+LINKS = ("WWW.evil.example wWw.evil.example", "https:///evil.example/////x", "@" * 5_000)
+LINKED = re.compile(r"//|www\.|@[\w@]", re.IGNORECASE)
 CONTROL = re.compile("[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -303,7 +305,7 @@ def test_a_refused_event_is_not_sent_again_in_another_form(database, programs) -
     assert states(database) == {"sent"}
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", (*HOSTILE, *LINKS))
 def test_hostile_text_is_one_line_without_addresses_or_mentions(text: str) -> None:
     message = told(hostile(text), what=text)
     event = message.event
@@ -316,8 +318,8 @@ def test_hostile_text_is_one_line_without_addresses_or_mentions(text: str) -> No
     assert {key for key, value in body.items() if "//" in str(value)} <= ours
     for one in shown:
         assert not CONTROL.search(one)
-        assert not re.search(r"//|www\.|@\w", one)
-        assert len(one) <= 4000
+        assert not LINKED.search(one)
+        assert len(one) <= 1000
 
 
 def test_a_trial_is_marked_and_leaves_nothing_open(programs) -> None:
@@ -327,6 +329,29 @@ def test_a_trial_is_marked_and_leaves_nothing_open(programs) -> None:
     assert [event["event_action"] for event in programs.accepted()] == ["trigger", "resolve"]
     asyncio.run(webhook(programs, Clock()).post(message))
     assert programs.accepted()[-1]["event"] == "test"
+
+
+@pytest.mark.parametrize("channel", [pagerduty, opsgenie])
+def test_a_trial_that_could_not_be_closed_says_what_stays_open(programs, channel) -> None:
+    programs.script("ok", "429")
+    message = of_trial("pager", trial_event("test-1", at(0), "Test of receiver pager", None))
+    found = trouble(channel(programs, Clock()), message)
+    assert "429 with application/json: too many messages; the alert test-1 stays open there" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (f"{ROUTING_KEY} is none", "KEY is none"),
+        (f"'{ROUTING_KEY.upper()}'", "'KEY'"),
+        (f"{ROUTING_KEY[:12]}... {ROUTING_KEY[-8:]}", "KEY... KEY"),
+        (f"x{ROUTING_KEY[3:20]}{ROUTING_KEY}x", "xKEYx"),
+        (f"{ROUTING_KEY[:7]} İ{ROUTING_KEY}", f"{ROUTING_KEY[:7]} İKEY"),
+    ],
+)
+def test_our_key_is_not_shown_where_it_is_echoed(words: str, shown: str) -> None:
+    assert without_key(words, ROUTING_KEY) == shown
+    assert without_key("abc ABC", "abc") == "KEY KEY", "a short one, as a whole"
 
 
 @on_sqlite
@@ -391,7 +416,7 @@ def test_a_storm_in_teams_is_one_card_within_its_size(programs) -> None:
     assert ROUTE in card_text(programs.accepted()[-1]["attachments"][0]["content"])
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", (*HOSTILE, *LINKS))
 def test_hostile_text_is_no_markup_link_or_mention_in_teams(text: str) -> None:
     """A run of rich text is shown as it is; what a client makes links of by itself does not stand in one."""
     made = hostile(text)
@@ -399,7 +424,7 @@ def test_hostile_text_is_no_markup_link_or_mention_in_teams(text: str) -> None:
     for card in map(card_of, [*messages, *(one.plain() for one in messages)]):
         assert {element["type"] for element in card["body"]} == {"RichTextBlock"}
         assert "entities" not in json.dumps(card)
-        assert not re.search(r"//|www\.|@\w", card_text(card))
+        assert not LINKED.search(card_text(card))
         assert {action["url"] for action in card.get("actions", ())} <= {f"{LOOK.api_url}/incidents/{made.id}"}
 
 

@@ -16,6 +16,7 @@ from services.wording.notifications import OPEN_PAGE
 
 SUMMARY: Final = 1024
 _SAID: Final = 200
+_PIECE: Final = 8
 _OF_KEY: Final = re.compile(r"(?i)routing.?key|integration.?key")
 
 
@@ -27,8 +28,8 @@ class PagerDuty(AlertChannel):
 
     async def ask(self, event: IncidentEvent, action: AlertAction) -> str:
         """What was answered to one call."""
-        body = json.dumps({"routing_key": self._key, **event_body(event, action)}, ensure_ascii=False).encode()
-        reply = await self._address.post(body, {})
+        body = json.dumps({"routing_key": self._key, **event_body(event, action)}, ensure_ascii=False)
+        reply = await self._address.post(body.encode("utf-8", "replace"), {})
         words = self._words(reply)
         refused = refusal(reply, self._address.clock(), words)
         if refused is not None and reply.status == 400 and _OF_KEY.search(words):
@@ -45,7 +46,22 @@ class PagerDuty(AlertChannel):
             return ""
         found = [said.get("message"), *_texts(said.get("errors"))] if isinstance(said, dict) else []
         words = "; ".join(one for one in found if isinstance(one, str))
-        return unlinked(words.replace(self._key, "KEY"), _SAID) if words else ""
+        return unlinked(without_key(words, self._key), _SAID) if words else ""
+
+
+def without_key(words: str, key: str) -> str:
+    """The words without the key, in whatever case, and without a piece of 8 or more of its characters."""
+    size = min(_PIECE, len(key))
+    pieces = {_lower(key[at : at + size]) for at in range(len(key) - size + 1)}
+    lower = _lower(words)
+    hidden = {at + n for at in range(len(words)) if lower[at : at + size] in pieces for n in range(size)}
+    shown = ("\0" if at in hidden else one for at, one in enumerate(words.replace("\0", " ")))
+    return re.sub("\0+", "KEY", "".join(shown))
+
+
+def _lower(text: str) -> str:
+    """In lower case, character by character: of the same length, which `str.lower` does not keep."""
+    return "".join(low if len(low := one.lower()) == 1 else one for one in text)
 
 
 def event_body(event: IncidentEvent, action: AlertAction) -> dict[str, Any]:
