@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, Literal, Self, TypeVar
@@ -46,14 +46,6 @@ class UrlRefused(InputError):  # noqa: N818 -- an answer, not a malfunction
     """A URL that is not called; the message says why and what to do, and never shows the path, which may be secret."""
 
 
-class Unanswered(Exception):  # noqa: N818
-    """A request without an answer that can be used. `trouble` is its class, the message says it in words."""
-
-    def __init__(self, trouble: Trouble, words: str) -> None:
-        super().__init__(words)
-        self.trouble = trouble
-
-
 @dataclass(frozen=True, slots=True)
 class HttpReply:
     """A whole answer, whatever its status; the names of `headers` are in lower case."""
@@ -71,6 +63,18 @@ class HttpReply:
     def told(self) -> str:
         """Its status and content type in words: `502 with text/html`."""
         return _told(self.status, self.headers.get("content-type", ""))
+
+
+class Unanswered(Exception):  # noqa: N818
+    """A request without an answer that can be used. `trouble` is its class, the message says it in words.
+
+    `begun` is what was read of the answer: status and headers, without its body. None if it never began.
+    """
+
+    def __init__(self, trouble: Trouble, words: str, begun: HttpReply | None = None) -> None:
+        super().__init__(words)
+        self.trouble = trouble
+        self.begun = begun
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:
@@ -134,23 +138,23 @@ class Outbound:
         """
         url = _extended(self.url, path, query or {})
         sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
-        begun = ""
+        begun: HttpReply | None = None
 
         async def exchanged() -> HttpReply:
             nonlocal begun
             async with self._client.stream("POST", url, content=body, headers={**sent, **headers}) as answer:
-                begun = _told(answer.status_code, answer.headers.get("content-type", ""))
-                return HttpReply(answer.status_code, dict(answer.headers), await _whole(answer, most, most_events))
+                begun = HttpReply(answer.status_code, dict(answer.headers), b"")
+                return replace(begun, body=await _whole(answer, begun, most, most_events))
 
         try:
             async with asyncio.timeout(seconds):
                 return await _until_closed(exchanged())
         except TimeoutError:
-            raise Unanswered("timeout", _too_slow(begun, seconds)) from None
+            raise Unanswered("timeout", _too_slow(begun, seconds), begun) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unanswered("unreachable", f"cannot connect to {_shown(url)}: {_reason(error)}") from None
         except httpx.HTTPError as error:
-            raise Unanswered("broken", _broken(begun, error)) from None
+            raise Unanswered("broken", _broken(begun, error), begun) from None
 
     async def addresses(self) -> Sequence[str]:
         """The addresses of the host, for a process that calls it in our place: all of them may be called.
@@ -381,28 +385,28 @@ def _told(status: int, header: str) -> str:
     return f"{status} with {_content_type(header) or unnamed}"
 
 
-def _too_slow(begun: str, seconds: float) -> str:
-    if not begun:
+def _too_slow(begun: HttpReply | None, seconds: float) -> str:
+    if begun is None:
         return f"no answer within {seconds:g} s"
-    return f"the endpoint answers {begun}, and not to its end within {seconds:g} s"
+    return f"the endpoint answers {begun.told}, and not to its end within {seconds:g} s"
 
 
-def _broken(begun: str, error: httpx.HTTPError) -> str:
+def _broken(begun: HttpReply | None, error: httpx.HTTPError) -> str:
     broke = f"the connection broke off ({type(error).__name__})"
-    return f"the endpoint answers {begun}, and {broke} before the end" if begun else broke
+    return f"the endpoint answers {begun.told}, and {broke} before the end" if begun else broke
 
 
-async def _whole(answer: httpx.Response, most: int, most_events: int | None) -> bytes:
-    begun = f"the endpoint answers {_told(answer.status_code, answer.headers.get('content-type', ''))}"
+async def _whole(answer: httpx.Response, begun: HttpReply, most: int, most_events: int | None) -> bytes:
+    told = f"the endpoint answers {begun.told}"
     if answer.is_redirect:
-        raise Unanswered("redirect", f"{begun}, a redirect, which is not followed; name its end")
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise Unanswered("broken", f"{begun}, compressed, which was not asked for")
-    if most_events is not None and _content_type(answer.headers.get("content-type", "")) == EVENT_STREAM:
+        raise Unanswered("redirect", f"{told}, a redirect, which is not followed; name its end", begun)
+    if begun.headers.get("content-encoding", "identity") != "identity":
+        raise Unanswered("broken", f"{told}, compressed, which was not asked for", begun)
+    if most_events is not None and begun.content_type == EVENT_STREAM:
         most = most_events
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > most:
-            raise Unanswered("oversized", f"{begun} and more than {most:,} bytes")
+            raise Unanswered("oversized", f"{told} and more than {most:,} bytes", begun)
     return bytes(body)

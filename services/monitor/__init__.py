@@ -8,17 +8,23 @@ from services.monitor.policy import (
     Monitor,
     RailPolicy,
     ReaskPolicy,
-    ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
     SlackAccess,
     SlackGrant,
-    SlackReceiver,
     SpendingLimit,
     Target,
     TokenPrices,
 )
 from services.monitor.problems import MonitorProblem
+from services.monitor.receiver_section import (
+    OpsgenieReceiver,
+    PagerDutyReceiver,
+    ReceiverPolicy,
+    SlackReceiver,
+    TeamsReceiver,
+    WebhookReceiver,
+)
 
 __all__ = [
     "BaselinePolicy",
@@ -27,6 +33,8 @@ __all__ = [
     "Monitor",
     "MonitorError",
     "MonitorProblem",
+    "OpsgenieReceiver",
+    "PagerDutyReceiver",
     "RailPolicy",
     "ReaskPolicy",
     "ReceiverPolicy",
@@ -37,7 +45,9 @@ __all__ = [
     "SlackReceiver",
     "SpendingLimit",
     "Target",
+    "TeamsReceiver",
     "TokenPrices",
+    "WebhookReceiver",
     "check",
     "load",
 ]

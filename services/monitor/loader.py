@@ -21,22 +21,20 @@ from services.monitor.policy import (
     Monitor,
     RailPolicy,
     ReaskPolicy,
-    ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
     SlackAccess,
     SlackGrant,
-    SlackReceiver,
     SpendingLimit,
     Target,
     TokenPrices,
     default_floors,
 )
 from services.monitor.problems import MonitorProblem
+from services.monitor.receiver_section import receiver_policy
 from services.monitor.schema import (
     GuardrailsSection,
     MonitorFile,
-    ReceiverSection,
     RouteSection,
     SlackAccessSection,
     TargetSection,
@@ -164,7 +162,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
     return Monitor(
         defaults=defaults,
         routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
-        receivers={name: _receiver(section) for name, section in file.receivers.items()},
+        receivers={name: receiver_policy(section) for name, section in file.receivers.items()},
         allow_hosts=file.allow_hosts,
         slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
         unlisted_routes=file.unlisted_routes,
@@ -234,10 +232,6 @@ def _guardrails(section: GuardrailsSection, folder: Path) -> GuardrailPolicy:
         for one in section.rails
     ]
     return GuardrailPolicy(**section.model_dump(exclude={"rails"}), rails=tuple(rails))
-
-
-def _receiver(section: ReceiverSection) -> ReceiverPolicy:
-    return ReceiverPolicy(slack=SlackReceiver(**section.slack.model_dump()))
 
 
 def _slack_access(section: SlackAccessSection) -> SlackAccess:

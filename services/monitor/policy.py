@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from services.monitor.deployments import DeployRule
 from services.monitor.ingest_rules import IngestRule
+from services.monitor.receiver_section import ReceiverPolicy
 from services.monitor.score_events import ScoreEventsPolicy
 from services.monitor.sent_values import SentValue
 from services.monitor.target_api import DEFAULT_API, ApiName
@@ -110,22 +111,6 @@ class SchedulePolicy:
     timezone: str = "UTC"
     overlap: Literal["skip", "queue"] = "queue"
     catch_up: Literal["none", "last", "all"] = "last"
-
-
-@dataclass(frozen=True, slots=True)
-class SlackReceiver:
-    """A Slack channel; the token stays in the environment."""
-
-    channel: str
-    token_env: str
-    mention: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiverPolicy:
-    """Who is told."""
-
-    slack: SlackReceiver
 
 
 @dataclass(frozen=True, slots=True)

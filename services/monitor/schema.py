@@ -18,7 +18,6 @@ from services.monitor.fields import (
     HeadFile,
     HeadName,
     LabelName,
-    Mention,
     Name,
     OwnSignalName,
     Phrases,
@@ -40,6 +39,7 @@ from services.monitor.fields import (
 from services.monitor.ingest_rules import MOST_RULES as MOST_INGEST_RULES
 from services.monitor.ingest_rules import IngestRuleSection
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
+from services.monitor.receiver_section import ReceiverSection
 from services.monitor.score_events import ScoreEventsSection
 from services.monitor.target_api import DEFAULT_API, MAX_TOKENS, ApiName
 from services.signals.custom.definition import Counted, Where
@@ -213,24 +213,6 @@ class RouteSection(Section):
     shadow_signals: tuple[SignalName, ...] | None = Field(
         default=None, description="The same for the alerts of these signals alone."
     )
-
-
-class SlackSection(Section):
-    """`slack` of a receiver."""
-
-    channel: Annotated[str, StringConstraints(pattern=r"^[#CGD][^\s]{1,80}$")] = Field(
-        description="Name or id of the channel."
-    )
-    token_env: EnvironmentName = Field(
-        description="Name of the environment variable that holds the bot's token, never the token."
-    )
-    mention: Mention | None = Field(default=None, description="Who is called at a rise to warning or above.")
-
-
-class ReceiverSection(Section):
-    """An entry of `receivers`."""
-
-    slack: SlackSection = Field(description="A channel that a bot posts to.")
 
 
 class SlackGrantSection(Section):

@@ -12,7 +12,7 @@ from services.monitor.yaml_document import KeyPath
 
 SENT: Final = ("headers", "query")
 """Keys of `target` whose entries are sent as they are named."""
-_SENDERS: Final = ("target", "score_events")
+_SENDERS: Final = ("target", "score_events", "webhook")
 
 
 def wrong_target(section: TargetSection) -> Iterator[tuple[KeyPath, str]]:

@@ -18,6 +18,14 @@ from services.monitor.ingest_rules import IngestRuleSection
 from services.monitor.own_heads import read_heads
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
+from services.monitor.receiver_section import (
+    OpsgenieSection,
+    PagerDutySection,
+    ReceiverSection,
+    SlackSection,
+    TeamsSection,
+    WebhookSection,
+)
 from services.monitor.schema import (
     BaselineSection,
     BudgetSection,
@@ -26,14 +34,12 @@ from services.monitor.schema import (
     MonitorFile,
     PricesSection,
     RailSection,
-    ReceiverSection,
     RouteSection,
     ScheduleSection,
     SecretFormSection,
     SignalSection,
     SlackAccessSection,
     SlackGrantSection,
-    SlackSection,
     TargetSection,
 )
 from services.monitor.score_events import ScoreEventsSection
@@ -57,6 +63,10 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "budget": BudgetSection,
     "prices": PricesSection,
     "slack": SlackSection,
+    "webhook": WebhookSection,
+    "pagerduty": PagerDutySection,
+    "opsgenie": OpsgenieSection,
+    "teams": TeamsSection,
     "slack_access": SlackAccessSection,
     "guardrails": GuardrailsSection,
     "score_events": ScoreEventsSection,
@@ -308,6 +318,9 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     events = file.score_events
     if events is not None and events.url is not None and (why := _refused(events.url, monitor.allow_hosts)):
         yield Remark(("score_events", "url"), why)
+    for name, receiver in monitor.receivers.items():
+        if receiver.url is not None and (why := _refused(receiver.url, monitor.allow_hosts)):
+            yield Remark(("receivers", name, receiver.name, "url"), why)
     if file.unlisted_routes == "refuse" and not file.routes:
         yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):

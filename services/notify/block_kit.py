@@ -34,15 +34,15 @@ def cleaned(text: str, limit: int) -> str:
     """
     line = " ".join(text[: 4 * limit].split())
     seen = "".join(BAD if _hides(character) else character for character in line)
-    return _cut(seen, limit) or NOTHING
+    return cut(seen, limit) or NOTHING
 
 
 def _hides(character: str) -> bool:
     return unicodedata.category(character)[0] == "C" and character not in _JOINERS
 
 
-def _cut(text: str, limit: int) -> str:
-    """Slack counts as JavaScript does: a character outside the basic plane is two."""
+def cut(text: str, limit: int) -> str:
+    """At most `limit` units. Slack counts as JavaScript does: a character outside the basic plane is two."""
     if _units(text) <= limit:
         return text
     kept, room = 0, limit - 1

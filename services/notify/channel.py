@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from schemas.alert import Severity
 from services.monitor import RoutePolicy
+from services.notify.incident_event import IncidentEvent
 from services.notify.message import RenderedMessage
 
 Reach = Literal["receiver", "closed", "message", "form", "mention", "thread", "gone"]
@@ -21,10 +23,11 @@ OF_RECEIVER: Final = frozenset({"receiver", "closed"})
 
 @dataclass(frozen=True, slots=True)
 class MessageRef:
-    """Where a message stands. A webhook does not tell, so that both are empty."""
+    """Where a message stands, and what the other side answered. A webhook does not tell where: both are empty."""
 
     channel: str = ""
     ts: str = ""
+    answer: str = ""
 
 
 class NotAccepted(Exception):  # noqa: N818 -- an answer, not a malfunction
@@ -50,6 +53,10 @@ class Channel(Protocol):
         """Whether a message can be updated and answered in a thread; if not, only `post` is called."""
 
     @property
+    def events(self) -> bool:
+        """Whether a program is told: `post` alone is called, for every notification, and the message has its event."""
+
+    @property
     def pictures(self) -> bool:
         """Whether messages can show pictures; if not, `upload` is never called."""
 
@@ -66,16 +73,54 @@ class Channel(Protocol):
         """Send a PNG that messages may show, and what it says in words; the vendor's name for it."""
 
 
+class PostOnlyChannel:
+    """What channels have in common that only take new messages."""
+
+    in_place = False
+    pictures = False
+    events = False
+
+    async def update(self, place: MessageRef, message: RenderedMessage) -> None:
+        """Cannot be done."""
+        raise NotImplementedError("what was posted is not changed")
+
+    async def reply(self, place: MessageRef, message: RenderedMessage, *, broadcast: bool) -> None:
+        """Cannot be done."""
+        raise NotImplementedError("there are no threads")
+
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Cannot be done."""
+        raise NotImplementedError("no pictures are taken")
+
+
+class EventChannel(PostOnlyChannel):
+    """What channels to programs have in common: each notification is posted, and nothing is changed afterwards."""
+
+    events = True
+
+    @staticmethod
+    def event_of(message: RenderedMessage) -> IncidentEvent:
+        """What the program is told.
+
+        Raises:
+            ValueError: if the message tells people alone.
+        """
+        if message.event is None:
+            raise ValueError("a message without an event")
+        return message.event
+
+
 DEFAULT = "default"
 """The receiver of routes whose policy names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """One channel, and whom to mention in it."""
+    """One channel, whom to mention in it, and the severity from which on it is told of an incident."""
 
     channel: Channel
     mention: str | None = None
+    severity: Severity = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +137,11 @@ class Receivers:
     def instead_of(self, name: str, route: str, closed: Collection[str]) -> str | None:
         """Who is told of the route in the place of one that cannot be: the next of its own, else the default one.
 
-        Whoever is not told of the route is not told instead either: it may be no business of theirs.
+        One that is told of every severity comes before one that is not. Whoever is not told of the route is not told
+        instead either: it may be no business of theirs.
         """
         own = self.of(route)
         at = own.index(name) + 1 if name in own else 0
         others = [one for one in (*own[at:], *own[:at], DEFAULT) if one != name and one not in closed]
-        return next((one for one in others if one in self.by_name), None)
+        there = [one for one in others if one in self.by_name]
+        return min(there, key=lambda one: self.by_name[one].severity != "info", default=None)

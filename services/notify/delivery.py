@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from schemas.alert import Severity
+from schemas.alert import Severity, rank
 from schemas.decision import Silence
 from schemas.incident import Incident, covering
 from services.errors import fault_trace
@@ -18,6 +18,7 @@ from services.incident.state import NotificationKind
 from services.notify import delivery_rules
 from services.notify import message as says
 from services.notify.channel import OF_RECEIVER, MessageRef, NotAccepted, Receiver, Receivers
+from services.notify.incident_event import EventOccasion
 from services.notify.message import MessageOptions, RenderedMessage
 from services.notify.pictures import PictureJob, PictureState, PictureTarget, attach_picture, wanted
 from services.observability.metrics import NotificationMeters
@@ -62,7 +63,7 @@ class DeliveryContext:
 class _NextSend:
     """What is next: one delivery to send, several that a storm's message lists, or some to hold back `until` then.
 
-    `fault` is why the one cannot be prepared.
+    `fault` is why the one cannot be prepared; `beneath`: it is not told, since the receiver hears of worse alone.
     """
 
     deliveries: tuple[Delivery, ...]
@@ -74,6 +75,7 @@ class _NextSend:
     worst: Severity | None = None
     silences: tuple[Silence, ...] = ()
     fault: str | None = None
+    beneath: bool = False
 
 
 @dataclass(slots=True)
@@ -142,14 +144,20 @@ class DeliveryRound:
             worst = deliveries.worst_told(connection, name, first.incident)
             hushed = _silences_of(connection, shown, now)
             return _NextSend((first,), shown, told, picture=picture, worst=worst, silences=hushed)
-        new = tuple(one for one in due if one.incident not in known)
+        if self._beneath(first):
+            return _NextSend((first,), (), beneath=True)
+        new = tuple(one for one in due if one.incident not in known and not self._beneath(one))
         recent = deliveries.opened_since(connection, name, now - delivery_rules.MINUTE)
         how = delivery_rules.opening([delivery_rules.Opening(at, storm) for at, storm in recent], len(new), now)
+        how = "each" if self.receiver.channel.events else how  # a program groups as it likes
         if isinstance(how, datetime):
             return _NextSend(new, (), until=how)
         chosen = (first,) if how == "each" else new[: says.LISTED]
         shown = _incidents_of(connection, [one.incident for one in chosen])
         return _NextSend(chosen, shown, storm=how == "list", silences=_silences_of(connection, shown, now))
+
+    def _beneath(self, delivery: Delivery) -> bool:
+        return rank(delivery.severity) < rank(self.receiver.severity)
 
     def _shown(self, connection: Connection, delivery: Delivery, told: MessagePlace | None) -> tuple[Incident, ...]:
         """The incident; with a storm's message all that it lists, the one that is told of first."""
@@ -161,6 +169,9 @@ class DeliveryRound:
     async def _do(self, job: _NextSend) -> None:
         if job.fault is not None:
             raise NotAccepted(job.fault, "message", slow=True)
+        if job.beneath:
+            await self.world.write(lambda connection: self._accept(connection, job, None, None))
+            return
         until = job.until
         if until is not None:
             await self.world.write(lambda connection: deliveries.hold_back(connection, job.deliveries, until))
@@ -192,19 +203,29 @@ class DeliveryRound:
         given = cast(NotificationKind, delivery.kind)
         kind, loud = delivery_rules.as_heard(given, delivery.mention, delivery.fired, job.worst)
         shown = None
-        in_place, quiet, new = self.receiver.channel.in_place, delivery.quiet, told is None
-        for step in delivery_rules.steps(kind, loud, told=told is not None, in_place=in_place, quiet=quiet):
+        channel, quiet, new = self.receiver.channel, delivery.quiet, told is None
+        steps = delivery_rules.steps(
+            kind, loud, told=told is not None, in_place=channel.in_place, quiet=quiet, events=channel.events
+        )
+        for step in steps:
             if isinstance(step, delivery_rules.Post):
-                whom, other = self._mention(step.mention), delivery.instead_of
-                told = await self._post(
-                    says.of_incident(incident, self.world.look, whom, silences=job.silences, instead_of=other)
-                )
+                told = await self._post(self._new_message(job, incident, step.mention))
             elif told is not None and isinstance(step, delivery_rules.Update):
                 shown = await self._update(job, incident, told)
             elif told is not None and isinstance(step, delivery_rules.ThreadReply):
                 await self._reply(replace(delivery, mention=loud), incident, told, step.broadcast)
         self.unpictured[incident.id] = self._mention(loud) if new else None
         return told, shown
+
+    def _new_message(self, job: _NextSend, incident: Incident, loud: bool) -> RenderedMessage:
+        (delivery,), look, other = job.deliveries, self.world.look, job.deliveries[0].instead_of
+        whom = self._mention(loud)
+        message = says.of_incident(incident, look, whom, silences=job.silences, instead_of=other)
+        if not self.receiver.channel.events:
+            return message
+        about = delivery.notification, delivery.event_time, delivery.text
+        occasion = EventOccasion(*about, job.told is not None, loud, delivery.quiet or bool(job.silences), other)
+        return says.with_event(message, incident, look, occasion, job.silences)
 
     async def _post(self, message: RenderedMessage, storm: bool = False) -> MessagePlace:
         place = await self._send(message, self.receiver.channel.post)
@@ -248,7 +269,7 @@ class DeliveryRound:
             try:
                 return await send(form)
             except NotAccepted as trouble:
-                plainer = delivery_rules.plainer(form, trouble.reach)
+                plainer = None if form.event else delivery_rules.plainer(form, trouble.reach)
                 if plainer is None and trouble.reach == "mention":
                     raise NotAccepted(str(trouble), "closed", slow=True) from trouble
                 if plainer is None:

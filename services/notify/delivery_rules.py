@@ -61,18 +61,20 @@ def as_heard(
 
 
 def steps(
-    kind: NotificationKind, mention: bool, *, told: bool, in_place: bool, quiet: bool = False
+    kind: NotificationKind, mention: bool, *, told: bool, in_place: bool, quiet: bool = False, events: bool = False
 ) -> tuple[DeliveryStep, ...]:
     """What a notification asks for in a channel that was `told` of its incident before, or not.
 
     The update comes first: it can be repeated without anybody noticing, an answer in the thread cannot. A `quiet` one
-    is nothing else.
+    is nothing else. In a channel of `events` each is a message of its own.
     """
+    loud = kind == "broadcast" or (kind == "post" and mention)
+    if events and told:
+        return (Post(loud and not quiet),)
     if quiet:
         return (Update(),) if told and in_place else ()
     if not told:
         return (Post(mention),)
-    loud = kind == "broadcast" or (kind == "post" and mention)
     if not in_place:
         return (Post(mention),) if loud else ()
     return (Update(), ThreadReply(loud))
@@ -115,12 +117,9 @@ def opening(recent: Sequence[Opening], waiting: int, now: datetime) -> Literal["
 
 
 def pause(attempts: int, *, after: float | None = None, slow: bool = False) -> timedelta:
-    """How long to wait after so many attempts in a row: what the vendor asks, else twice as long each time."""
-    if after is not None:
-        return timedelta(seconds=after)
-    if slow:
-        return SLOW_PAUSE
-    return min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(attempts - 1, 10)))
+    """How long to wait after so many attempts in a row: twice as long each time, and what the vendor asks at least."""
+    ours = SLOW_PAUSE if slow else min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(attempts - 1, 10)))
+    return max(ours, timedelta(seconds=after or 0.0))
 
 
 def is_given_up(created: datetime, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from schemas.incident import Incident, TimelineEntry
 from services.notify import block_kit
 from services.notify.block_kit import Block
 from services.notify.buttons import BUTTONS, value_of
+from services.notify.incident_event import EventOccasion, IncidentEvent, event_of
 from services.store.pictures import MessagePicture
 from services.wording import movements
 from services.wording import notifications as words
@@ -29,10 +30,14 @@ _MARKS: Final[dict[Severity, str]] = {"info": "🔵", "warning": "🟡", "error"
 
 @dataclass(frozen=True, slots=True)
 class RenderedMessage:
-    """What a receiver is sent: `text` is what stands in a notification, `blocks` what is shown."""
+    """What a receiver is sent: `text` is what stands in a notification, `blocks` what is shown.
+
+    `event` is the same for programs, where a channel takes events.
+    """
 
     blocks: tuple[Block, ...]
     text: str
+    event: IncidentEvent | None = None
 
     @property
     def digest(self) -> str:
@@ -92,6 +97,23 @@ def of_incident(
     return RenderedMessage(tuple(parts), block_kit.fallback(one_line(incident)))
 
 
+def with_event(
+    message: RenderedMessage,
+    incident: Incident,
+    look: MessageOptions,
+    occasion: EventOccasion,
+    silences: Sequence[Silence] = (),
+) -> RenderedMessage:
+    """The message of an incident, with what programs are told of it."""
+    return replace(message, event=event_of(incident, occasion, fact_rows(incident, silences), look.page(incident)))
+
+
+def of_trial(receiver: str, event: IncidentEvent) -> RenderedMessage:
+    """What somebody sends who tries a receiver."""
+    parts = (block_kit.header(words.trial_title(receiver)), block_kit.section(event.text))
+    return RenderedMessage(parts, block_kit.fallback(event.text), event)
+
+
 def of_entry(text: str, ts: datetime) -> RenderedMessage:
     """A reply in the incident's thread: one thing that happened."""
     return RenderedMessage((block_kit.rich([_entry(ts, text)]),), block_kit.fallback(text))
@@ -129,8 +151,9 @@ def _others(incident: Incident) -> list[Block]:
     return [block_kit.rich([block_kit.bullets(lines)])] if lines else []
 
 
-def _facts(incident: Incident, silences: Sequence[Silence]) -> Block:
-    rows = (
+def fact_rows(incident: Incident, silences: Sequence[Silence]) -> tuple[tuple[str, str], ...]:
+    """What is known beside the headline: name and words, as every receiver shows them."""
+    return (
         (words.WHO_CHANGED, verdict_in_full(incident)),
         *(((movements.WHAT_CHANGED, movements.of_incident(incident)),) if incident.movements else ()),
         *(((movements.LIKELY_CAUSE, cause),) if (cause := words.cause(incident.timeline)) else ()),
@@ -140,8 +163,11 @@ def _facts(incident: Incident, silences: Sequence[Silence]) -> Block:
         (words.EXAMPLES, words.examples(incident)),
         *((words.SILENCED, silenced(one)) for one in silences[:1]),
     )
+
+
+def _facts(incident: Incident, silences: Sequence[Silence]) -> Block:
     lines: list[Block] = []
-    for name, text in rows:
+    for name, text in fact_rows(incident, silences):
         lines += [block_kit.literal(name, bold=True), block_kit.spaced("  "), block_kit.literal(text, 400)]
         lines.append(block_kit.spaced("\n"))
     return block_kit.rich([block_kit.line(lines[:-1])])

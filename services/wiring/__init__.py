@@ -12,18 +12,16 @@ if TYPE_CHECKING:
         EMBEDDERS,
         embedder,
         evaluation_dependencies,
-        message_look,
-        notifiers,
         recorder,
         replay_tools,
         scorer,
-        sender,
         suite_scorer,
     )
     from services.wiring.api_server import api_service
     from services.wiring.database import has_keys
     from services.wiring.judging import PATIENT, judge_panel, judge_world, pair_judges, suite_judge
     from services.wiring.monitor_file import load_monitor
+    from services.wiring.receivers import message_look, notifiers, receiver_named, sender
     from services.wiring.ruler import check_ruler
     from services.wiring.scorers import scorer_versions
     from services.wiring.signals import configured_signals
@@ -34,18 +32,16 @@ _PLACES: Final = {
         "EMBEDDERS",
         "embedder",
         "evaluation_dependencies",
-        "message_look",
-        "notifiers",
         "recorder",
         "replay_tools",
         "scorer",
-        "sender",
         "suite_scorer",
     ),
     "api_server": ("api_service",),
     "database": ("has_keys",),
     "judging": ("PATIENT", "judge_panel", "judge_world", "pair_judges", "suite_judge"),
     "monitor_file": ("load_monitor",),
+    "receivers": ("message_look", "notifiers", "receiver_named", "sender"),
     "ruler": ("check_ruler",),
     "scorers": ("scorer_versions",),
     "signals": ("configured_signals",),
@@ -80,6 +76,7 @@ __all__ = [
     "message_look",
     "notifiers",
     "pair_judges",
+    "receiver_named",
     "recorder",
     "replay_tools",
     "scorer",

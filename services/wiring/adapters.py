@@ -1,4 +1,4 @@
-"""What settings and monitor file choose: embedder, scorer, suites' runner, receivers."""
+"""What settings and monitor file choose: embedder, scorer, suites' runner."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from functools import cache
 from random import Random
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-
 from detectors import registered
 from schemas.base import Record
 from services.errors import InputError
@@ -23,13 +21,7 @@ from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite_judge import SuiteJudge
 from services.evaluate.suite_library import load_suite
-from services.monitor import GuardrailPolicy, Monitor, RoutePolicy, SlackReceiver
-from services.notify.channel import DEFAULT, Receiver, Receivers
-from services.notify.message import MessageOptions
-from services.notify.receivers.console import Console
-from services.notify.receivers.slack import SlackBot, SlackWebhook
-from services.notify.sender import Sender
-from services.observability.metrics import NotificationMeters
+from services.monitor import GuardrailPolicy, Monitor
 from services.offload import Offload
 from services.ports import Embedder, Publish
 from services.record.audit import alert_of
@@ -261,68 +253,4 @@ def evaluation_dependencies(
         chance=Random(),  # noqa: S311 -- spreads pauses
         judge=judge,
         prefer=pair_judges(load_settings(), watched),
-    )
-
-
-def notifiers(settings: Settings, watched: Monitor, say: Callable[[str], None], *, console: bool = False) -> Receivers:
-    """Who is told: the receivers of the monitor file, and the environment's for routes that name none.
-
-    Without KEELWATCH_SLACK_TOKEN and _CHANNEL, or _WEBHOOK_URL, that one is a console, printed by `say`; `console`
-    alone tells nobody else.
-
-    Raises:
-        InputError: if a token is missing, or an address is none.
-    """
-    if console:
-        return Receivers({DEFAULT: Receiver(Console(say))}, lambda route: RoutePolicy())
-    named = {name: _slack_receiver(name, one.slack, settings) for name, one in watched.receivers.items()}
-    return Receivers({DEFAULT: _default_receiver(settings, say), **named}, watched.policy)
-
-
-def sender(
-    settings: Settings,
-    watched: Monitor,
-    database: Database,
-    name: str,
-    say: Callable[[str], None],
-    *,
-    console: bool = False,
-    registry: CollectorRegistry | None = None,
-    own: str | None = None,
-) -> Sender:
-    """The delivery loop over a database: run its `run()` as a task, cancelled at the end.
-
-    `name` is the process's among those that send; `registry` is where it counts, `own` the address of its pages; the
-    rest as in `notifiers`.
-
-    Raises:
-        InputError: as `notifiers` does.
-    """
-    receivers = notifiers(settings, watched, say, console=console)
-    meters = NotificationMeters(registry or CollectorRegistry())
-    return Sender(database, receivers, name, look=message_look(settings, own), meters=meters)
-
-
-def _slack_receiver(name: str, named: SlackReceiver, settings: Settings) -> Receiver:
-    token = secret(named.token_env)
-    if token is None:
-        raise InputError(f"receivers.{name}.slack.token_env: {named.token_env} is not set; set it to the bot's token")
-    return Receiver(SlackBot(token, named.channel, settings.slack_api_url), named.mention)
-
-
-def _default_receiver(settings: Settings, say: Callable[[str], None]) -> Receiver:
-    token, channel, webhook = settings.slack_token, settings.slack_channel, settings.slack_webhook_url
-    if token is not None and channel is not None:
-        return Receiver(SlackBot(token.get_secret_value(), channel, settings.slack_api_url))
-    if channel is not None:
-        raise InputError("KEELWATCH_SLACK_CHANNEL is set, KEELWATCH_SLACK_TOKEN is not: set both, or neither")
-    if webhook is not None:
-        return Receiver(SlackWebhook(webhook.get_secret_value(), settings.slack_api_url))
-    return Receiver(Console(say))
-
-
-def message_look(settings: Settings, own: str | None = None) -> MessageOptions:
-    """How messages look: links to the public URL, the API's or `own`; buttons where a press can be verified."""
-    return MessageOptions(
-        settings.public_url or settings.api_url or own, buttons=settings.slack_signing_secret is not None
     )

@@ -29,10 +29,11 @@ from services.stream.letter_keys import DatabaseKeys, FollowedKeys, publish_keys
 from services.stream.messages import Handler, Seal
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer
 from services.wiring.coverage import coverage_companion
 from services.wiring.database import claim_for_worker
 from services.wiring.judging import judge_panel
+from services.wiring.receivers import sender
 from services.wiring.retention import following_routes, route_limit, sweeping
 from services.wiring.ruler import ruler_companion
 from services.wiring.score_events import score_event_companion

@@ -18,11 +18,13 @@ NO_INCIDENT: Final = "no incident"
 NO_BASELINE: Final = "nothing has learned yet what is normal"
 NO_RUN: Final = "no run is stored yet"
 NONE_WAITS: Final = "no run is due or under way"
+NO_RECEIVER: Final = "the monitor file names no receiver: the environment's is told, or the terminal"
 NO_SILENCE: Final = "no silence: people are told of every alert"
 ALL_ALERTS: Final = "all alerts"
 SILENCE_COLUMNS: Final = ("silence", "route", "what", "until", "kept back", "by", "reason")
 MUTE_COLUMNS: Final = ("route", "alert", "since it was", "at the latest until", "by", "reason")
 NO_MUTE: Final = "nothing is muted: people are told of whatever fires"
+RECEIVER_COLUMNS: Final = ("receiver", "kind", "from severity", "routes")
 ROUTE_COLUMNS: Final = ("route", "status", "exchanges", "learned", "not monitored")
 BASELINE_COLUMNS: Final = ("route", "model", "learned by", "exchanges", "rates", "false alarms")
 RUN_COLUMNS: Final = ("run", "route", "suite", "asked for by", "ended", "status")
@@ -37,6 +39,19 @@ NEVER: Final = "none yet"
 def silenced(id: str, until: datetime) -> str:
     """A silence that was made, and its end: the default one was not typed by anybody."""
     return f"silenced: {id} until {numbers.moment(until)}"
+def accepted(receiver: str, answer: str) -> str:
+    """That a receiver took a message, and what it answered."""
+    return f"{receiver}: accepted{f' ({answer})' if answer else ''}"
+
+
+def not_accepted(receiver: str, why: str) -> str:
+    """That it did not."""
+    return f"{receiver}: not accepted: {why}"
+
+
+def stands_in(channel: str, message: str) -> str:
+    """Where a message stands."""
+    return f"message {message} in {channel}"
 
 
 def places(unlisted: int, most: int) -> str:

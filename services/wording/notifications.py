@@ -120,6 +120,16 @@ def _allowing(route: str, lines: str) -> str:
     return f"You may not decide on {route}; nothing was changed. {WHO_MAY_ALLOW}\n```\n{lines}\n```"
 
 
+def trial_title(receiver: str) -> str:
+    """Over a message that tries a receiver."""
+    return f"Test of receiver {receiver}"
+
+
+def trial(receiver: str) -> str:
+    """What such a message says."""
+    return f"{trial_title(receiver)}: it was asked for by `keelwatch receiver test`, and no incident is behind it."
+
+
 def instead_of(receiver: str) -> str:
     """In a message to somebody else than usual."""
     return f"Sent here because {receiver} cannot be told"

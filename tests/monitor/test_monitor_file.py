@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InputError
-from services.monitor import BaselinePolicy, MonitorError, RoutePolicy, check, load
+from services.monitor import BaselinePolicy, MonitorError, ReceiverPolicy, RoutePolicy, SlackReceiver, check, load
 from services.monitor.loader import MAX_BYTES, examine
 from services.monitor.sent_values import FromEnvironment, looks_like_key
 from services.specs import signals
@@ -61,7 +61,8 @@ def test_the_example_of_the_contract_is_accepted() -> None:
     assert found.target is not None
     assert found.target.settings == {"temperature": 0}
     assert found.schedules[0].cron == "0 6 * * 1"
-    assert monitor.receivers["slack-oncall"].slack.mention == "<!subteam^S123>"
+    slack = SlackReceiver("#llm-safety", "KEELWATCH_SLACK_TOKEN", "<!subteam^S123>")
+    assert monitor.receivers["slack-oncall"] == ReceiverPolicy(slack, "info")
     assert monitor.policy("other") == RoutePolicy()
 
 
@@ -255,7 +256,25 @@ MISTAKES = [
         "name the variable in webhook_url_env",
     ),
     ("receivers:\n  s:\n    slack:\n      channel: #a\n      token_env: A", 4, "a Slack channel in quotes"),
-    ("receivers:\n  s:\n    email: {to: a}", 3, "receivers.s.email: unknown key"),
+    ("receivers:\n  s:\n    telex: {to: a}", 3, "receivers.s.telex: unknown key"),
+    ("receivers:\n  s: {severity: error}", 2, "receivers.s: give exactly one of slack, webhook"),
+    (
+        "receivers:\n  s:\n    pagerduty: {routing_key_env: A}\n    slack: {channel: '#a', token_env: A}",
+        2,
+        "receivers.s: give exactly one of slack, webhook",
+    ),
+    ("receivers:\n  s:\n    severity: loud\n    pagerduty: {routing_key_env: A}", 3, "must be 'info', 'warning'"),
+    ("receivers:\n  s:\n    pagerduty: {routing_key: R0}", 3, "receivers.s.pagerduty.routing_key: a secret in clear"),
+    ("receivers:\n  s:\n    pagerduty: {routing_keys_env: A}", 3, "did you mean routing_key_env?"),
+    ("receivers:\n  s:\n    webhook: {secret_env: A}", 3, "give either url or url_env"),
+    ("receivers:\n  s:\n    webhook: {url: 'https://h/x', url_env: B, secret_env: A}", 3, "give either url or url_env"),
+    ("receivers:\n  s:\n    webhook: {url: 'ftp://h/x', secret_env: A}", 3, "must be a URL such as"),
+    ("receivers:\n  s:\n    webhook: {url: 'https://h/x', secret_env: sh-h}", 3, "must be the NAME of an environment"),
+    (
+        "receivers:\n  s:\n    webhook: {url: 'https://h/x', secret_env: A, headers: {X-Api-Key: abc}}",
+        3,
+        "write {env: NAME} here",
+    ),
     ("allow_hosts:\n  - 'sk-abcdefghijklmnopqrst'", 2, "a secret in clear"),
     ("allow_hosts: [1]", 1, "allow_hosts[0]: must be text"),
     ("routes:\n  a:\n    schedules:\n      - {name: w, cron: '0 6 * *'}", 4, "cron needs 5 fields"),
@@ -333,6 +352,8 @@ def test_all_mistakes_are_told_at_once_and_by_line(tmp_path: Path) -> None:
         ("routes:\n  a:\n    target: {url: 'http://api.example.com/v1', model: m}", "only https is called"),
         ("routes:\n  a:\n    target: {url: 'https://api.example.com:22/v1', model: m}", "only the ports 443 and 8443"),
         ("routes:\n  a:\n    target: {url: 'http://[::1]/v1', model: m}", "list it under allow_hosts"),
+        ("receivers:\n  a: {webhook: {url: 'https://hooks.internal/x', secret_env: A}}", "list it under allow_hosts"),
+        ("receivers:\n  a: {pagerduty: {url: 'http://p.example/x', routing_key_env: A}}", "only https is called"),
     ],
 )
 def test_warnings_do_not_stop_the_file(text: str, words: str) -> None:

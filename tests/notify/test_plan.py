@@ -8,6 +8,8 @@ import pytest
 
 from services.notify import delivery_rules
 from services.notify.delivery_rules import Opening, Post, ThreadReply, Update
+from services.notify.receivers.http_post import refusal
+from services.outbound import HttpReply
 from tests.support.records import at
 
 
@@ -72,10 +74,20 @@ def test_more_than_ten_a_minute_are_a_storm(recent, waiting, minutes, how) -> No
     assert delivery_rules.opening(recent, waiting, at(minutes / 60)) == how
 
 
-def test_pauses_double_up_to_half_a_minute_and_what_slack_asks_is_done() -> None:
+def test_pauses_double_up_to_half_a_minute_and_what_is_asked_is_done_at_least() -> None:
     assert [delivery_rules.pause(n).total_seconds() for n in (1, 2, 3, 6, 60)] == [1, 2, 4, 30, 30]
-    assert delivery_rules.pause(9, after=2.5) == timedelta(seconds=2.5)
+    assert delivery_rules.pause(1, after=2.5) == timedelta(seconds=2.5)
+    assert delivery_rules.pause(9, after=2.5) == timedelta(seconds=30)
     assert delivery_rules.pause(1, slow=True) == timedelta(minutes=15)
+    assert delivery_rules.pause(1, after=2.5, slow=True) == timedelta(minutes=15)
+
+
+@pytest.mark.parametrize("said", ["0", "-5", "1e-300", "0.0001", "Tue, 01 Dec 2020 00:00:00 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_asks_for_no_pause_has_the_usual_one(said: str, status: int) -> None:
+    trouble = refusal(HttpReply(status, {"retry-after": said}, b""), at(0) + timedelta(days=2000))
+    assert trouble is not None
+    assert [delivery_rules.pause(n, after=trouble.after).total_seconds() for n in (1, 2, 3, 60)] == [1, 2, 4, 30]
 
 
 def test_a_day_is_enough() -> None:

@@ -15,6 +15,7 @@ class Console:
     """Prints messages line by line; it never refuses one."""
 
     in_place = True
+    events = False
     pictures = False
 
     def __init__(self, say: Callable[[str], None]) -> None:

@@ -40,6 +40,7 @@ class SlackBot:
     """A channel by `chat.postMessage` and `chat.update`: one message an incident, with its thread."""
 
     in_place = True
+    events = False
     pictures = True
 
     def __init__(self, token: str, channel: str, api_url: str | None = None, seconds: float = SECONDS) -> None:
@@ -111,6 +112,7 @@ class SlackWebhook:
     """A channel by an incoming webhook: it only posts."""
 
     in_place = False
+    events = False
     pictures = False
 
     def __init__(self, url: str, api_url: str | None = None, seconds: float = SECONDS) -> None:
