@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import threading
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -43,23 +44,32 @@ def api(database: Database) -> Api:
     ]
     talk, user = ("talk & more",) * 12, (FORMULA, *(None,) * 11)
     recorded(database, block(rows).model_copy(update={"conversation": talk, "user": user}))
-    text = Sample(
-        id="odd/id 0",
+    more = {
+        "messages": (
+            SampleMessage(role="user", text="Hello <b>you</b>"),
+            SampleMessage(role="user", text="Where is it?"),
+        ),
+        "tool_calls": (SampleCall(name="refund", arguments='{"n": 3}'),),
+        "finish_reason": "stop",
+        "signals": ("refusal",),
+    }
+    with database.write() as connection:
+        samples.add(connection, [kept_text(0).model_copy(update=more)])
+    return api_on(database, Wire())
+
+
+def kept_text(n: int, id: str = "") -> Sample:
+    """The text of an exchange of hour `n`."""
+    return Sample(
+        id=id or f"odd/id {n}",
         route=ROUTE,
-        source=place(0),
-        ts=START,
+        source=place(n),
+        ts=START + timedelta(hours=n),
         identity="0" * 16,
         prompt="Where is my order?",
         response=FORMULA,
-        messages=(SampleMessage(role="user", text="Hello <b>you</b>"), SampleMessage(role="user", text="Where is it?")),
-        tool_calls=(SampleCall(name="refund", arguments='{"n": 3}'),),
-        finish_reason="stop",
-        signals=("refusal",),
         why="kept",
     )
-    with database.write() as connection:
-        samples.add(connection, [text])
-    return api_on(database, Wire())
 
 
 def get(api: Api, path: str) -> httpx.Response:
@@ -195,3 +205,25 @@ def test_a_key_of_other_routes_finds_nothing(api: Api) -> None:
     nothing = asked(scoped, "GET", words.link("none/such", "odd/id 0"), headers=HTML)
     assert (foreign.status_code, foreign.text) == (nothing.status_code, nothing.text)
     assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_piece_of_a_file_ends_by_bytes_and_is_made_beside_the_loop_that_answers(
+    api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    made = list[tuple[int, int]]()
+    encode = page_of_exchanges._ENCODERS[kind]
+
+    def noted(rows: page_of_exchanges.Rows, first: bool) -> bytes:
+        made.append((threading.get_ident(), len(rows)))
+        return encode(rows, first)
+
+    monkeypatch.setitem(page_of_exchanges._ENCODERS, kind, noted)
+    with api.database.write() as connection:
+        samples.add(connection, [kept_text(n) for n in range(1, 4)])
+    monkeypatch.setattr(page_of_exchanges, "_BYTES_OF_FILE", 1)
+    answer = get(api, f"/exchanges.{kind}?kept=1&order=oldest")
+    assert [n for _thread, n in made] == [1, 1, 1, 1]
+    assert threading.get_ident() not in {thread for thread, _n in made}
+    monkeypatch.undo()
+    assert answer.content == get(api, f"/exchanges.{kind}?kept=1&order=oldest").content

@@ -65,10 +65,12 @@ def filled(database: Database) -> Database:
     return database
 
 
-def _pages(database: Database, wanted: ExchangeSearch, most: int) -> Iterator[exchange_search.FoundExchanges]:
+def _pages(
+    database: Database, wanted: ExchangeSearch, most: int, most_bytes: int | None = None
+) -> Iterator[exchange_search.FoundExchanges]:
     after = None
     while True:
-        page = database.query(search, wanted, after, most)
+        page = database.query(search, wanted, after, most, most_bytes)
         yield page
         after = page.next
         if after is None:
@@ -172,3 +174,16 @@ def test_an_exchange_tells_its_conversation_user_and_what_measured_it(filled: Da
     assert one is not None
     assert (one.conversation, one.user, one.kept) == ("talk 3", "ann", False)
     assert one.scorer in filled.query(scores.scorers, [one.scorer or ""])
+
+
+@pytest.mark.parametrize("of_texts", [False, True])
+def test_a_page_ends_by_bytes_of_text_as_well_and_the_next_one_goes_on(filled: Database, of_texts: bool) -> None:
+    wanted = ExchangeSearch(texts=of_texts, conversation=None if of_texts else "talk 3", route="bot/a")
+    everything = database_ids(filled, wanted, 1_000_000)
+    assert everything == ([["e500", "e9", "e6"]] if of_texts else [["e7", "e6"]])
+    one_by_one = database_ids(filled, wanted, 1)
+    assert one_by_one == ([["e500"], ["e9"], ["e6"]] if of_texts else [["e7"], ["e6"]])
+
+
+def database_ids(database: Database, wanted: ExchangeSearch, most_bytes: int) -> list[list[str]]:
+    return [[one.id for one in page.exchanges] for page in _pages(database, wanted, 5, most_bytes)]

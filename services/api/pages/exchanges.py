@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import quote, unquote, urlencode
 
@@ -22,11 +23,12 @@ from services import specs
 from services.api.auth.authorization import Principal, needs, who
 from services.api.http.paging import check_span, cursor_of, place_of
 from services.api.http.parameters import NameText, PageText, refuse_unknown
-from services.api.http.problems import Problem, query_store
+from services.api.http.problems import Problem, call_store, query_store
 from services.api.pages import exchange
 from services.api.pages.render import PageContext, page
 from services.api.resources.exchanges import scored_exchange
 from services.store import exchange_search, routes
+from services.store.engine import Database
 from services.store.exchange_search import ExchangePlace, ExchangeSearch, FoundExchanges
 from services.store.scores import StoredExchange
 from services.store.tables import TimeSpan
@@ -35,6 +37,7 @@ from services.wording import nouns
 
 _PAGE: Final = 50
 _PAGE_OF_FILE: Final = 500
+_BYTES_OF_FILE: Final = 4 * 1024 * 1024  # of stored text that is held at a time; a file of more comes in more pieces
 MOST_EXPORTED: Final = 10_000
 _MOST_ROUTES: Final = 200
 _NAME: Final = re.compile(r"[a-z0-9_.]{1,100}")
@@ -255,22 +258,22 @@ def _files(parts: PageContext) -> APIRouter:
 
     @made.get("/exchanges.csv")
     async def as_csv(request: Request, asked: Asked) -> Response:
-        pieces = _csv(_pieces(parts, search_of(asked, who(request))))
+        pieces = _pieces(parts, search_of(asked, who(request)), "csv")
         return await _file(pieces, "text/csv; charset=utf-8", "exchanges.csv")
 
     @made.get("/exchanges.jsonl")
     async def as_lines(request: Request, asked: Asked) -> Response:
-        pieces = _jsonl(_pieces(parts, search_of(asked, who(request))))
+        pieces = _pieces(parts, search_of(asked, who(request)), "jsonl")
         return await _file(pieces, "application/x-ndjson", "exchanges.jsonl")
 
     return made
 
 
-async def _file(pieces: AsyncIterator[str], kind: str, name: str) -> Response:
+async def _file(pieces: AsyncIterator[bytes], kind: str, name: str) -> Response:
     """The pieces one after another; what keeps the first one from being read is a problem, and no empty file."""
     first = await anext(pieces)
 
-    async def all_pieces() -> AsyncIterator[str]:
+    async def all_pieces() -> AsyncIterator[bytes]:
         yield first
         async for piece in pieces:
             yield piece
@@ -282,21 +285,32 @@ async def _file(pieces: AsyncIterator[str], kind: str, name: str) -> Response:
 Rows = list[dict[str, Any]]
 
 
-async def _pieces(parts: PageContext, wanted: ExchangeSearch) -> AsyncIterator[Rows]:
-    """What fits, page by page, each read in one state of the database; a fault ends the file before its end."""
-    after, left = None, MOST_EXPORTED
+async def _pieces(parts: PageContext, wanted: ExchangeSearch, kind: str) -> AsyncIterator[bytes]:
+    """What fits, page by page, each read in one state of the database; a fault ends the file before its end.
+
+    The bytes are made in the thread that reads: other requests are answered meanwhile.
+    """
+    after, left, first = None, MOST_EXPORTED, True
     while left > 0:
-        rows, after = await query_store(parts.database, _rows, wanted, after, min(left, _PAGE_OF_FILE))
-        left -= len(rows)
-        yield rows
+        piece, n, after = await call_store(partial(_piece, parts.database, wanted, after, left, kind, first))
+        left, first = left - n, False
+        yield piece
         if after is None:
             return
+
+
+def _piece(
+    database: Database, wanted: ExchangeSearch, after: ExchangePlace | None, left: int, kind: str, first: bool
+) -> tuple[bytes, int, ExchangePlace | None]:
+    """The next bytes of a file, of how many exchanges they are, and the place behind them."""
+    rows, behind = database.query(_rows, wanted, after, min(left, _PAGE_OF_FILE))
+    return _ENCODERS[kind](rows, first), len(rows), behind
 
 
 def _rows(
     connection: Connection, wanted: ExchangeSearch, after: ExchangePlace | None, most: int
 ) -> tuple[Rows, ExchangePlace | None]:
-    found = exchange_search.search(connection, wanted, after, most)
+    found = exchange_search.search(connection, wanted, after, most, _BYTES_OF_FILE)
     known = {name: routes.identities(connection, name) for name in sorted({one.route for one in found.exchanges})}
     rows = []
     for one in found.exchanges:
@@ -307,18 +321,21 @@ def _rows(
     return rows, found.next
 
 
-async def _jsonl(pages: AsyncIterator[Rows]) -> AsyncIterator[str]:
-    async for rows in pages:
-        yield "".join(msgspec.json.encode(row).decode() + "\n" for row in rows)
+def _jsonl(rows: Rows, _first: bool) -> bytes:
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-async def _csv(pages: AsyncIterator[Rows]) -> AsyncIterator[str]:
-    head = ",".join(_COLUMNS) + "\r\n"
-    async for rows in pages:
-        written = io.StringIO()
-        csv.writer(written).writerows([cell(row.get(name)) for name in _COLUMNS] for row in rows)
-        yield head + written.getvalue()
-        head = ""
+def _csv(rows: Rows, first: bool) -> bytes:
+    written = io.StringIO()
+    table = csv.writer(written)
+    if first:
+        table.writerow(_COLUMNS)
+    table.writerows([cell(row.get(name)) for name in _COLUMNS] for row in rows)
+    return written.getvalue().encode()
+
+
+_ENCODERS: Final[dict[str, Callable[[Rows, bool], bytes]]] = {"csv": _csv, "jsonl": _jsonl}
+"""Kind of a file -> what makes bytes of rows, the first ones or later ones."""
 
 
 def cell(value: Any) -> str:
