@@ -127,6 +127,8 @@ def test_pages_follow_each_other_with_the_same_filters(api: Api, monkeypatch: py
         ("flag=odd", "flag: choose one of sanitized"),
         ("order=size", "order: choose oldest"),
         ("cursor=bm9uZQ", "cursor: is none of ours"),
+        ("cursor=MS5hIGI", "cursor: is none of ours"),
+        ("from=0001-01-01T00:00%2B23:59", "from: must lie in the years from 2000"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_beside_the_button_with_the_field_and_what_to_do(
@@ -227,3 +229,21 @@ def test_a_piece_of_a_file_ends_by_bytes_and_is_made_beside_the_loop_that_answer
     assert threading.get_ident() not in {thread for thread, _n in made}
     monkeypatch.undo()
     assert answer.content == get(api, f"/exchanges.{kind}?kept=1&order=oldest").content
+
+
+def test_the_link_to_more_is_taken_whatever_ids_are_of(api: Api) -> None:
+    ids = ["\N{PILE OF POO}" * 512, "a\n%" + "é" * 500]
+    with api.database.write() as connection:
+        samples.add(connection, [kept_text(n, id) for n, id in enumerate(ids, 20)])
+    pages, path = list[str](), "/exchanges?kept=1&order=oldest"
+    for _ in range(3):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(page_of_exchanges, "_PAGE", 1)
+            answer = get(api, path)
+        assert answer.status_code == 200, answer.text[:300]
+        there = links(answer)
+        pages += [to for to in there if to.startswith("/exchanges/")]
+        path = next((to for to in there if "cursor=" in to), "")
+        assert len(path) < 8_000, "proxies take no longer line"
+    assert pages == [words.link(ROUTE, id) for id in ("odd/id 0", *ids)]
+    assert path == ""
