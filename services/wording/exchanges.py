@@ -34,6 +34,11 @@ def list_link(**asked: str | None) -> str:
     return f"/exchanges?{urlencode(given)}" if given else "/exchanges"
 
 
+def conversation_link(route: str, conversation: str) -> str:
+    """Where the exchanges of a route's conversation are listed: each route names its conversations by itself."""
+    return list_link(route=route, conversation=conversation)
+
+
 def heading(shown: int, more: bool, narrowed: bool) -> str:
     """The list in one line.
 

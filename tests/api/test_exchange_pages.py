@@ -52,6 +52,7 @@ def api(database: Database) -> Api:
         "tool_calls": (SampleCall(name="refund", arguments='{"n": 3}'),),
         "finish_reason": "stop",
         "signals": ("refusal",),
+        "conversation": "talk & more",
     }
     with database.write() as connection:
         samples.add(connection, [kept_text(0).model_copy(update=more)])
@@ -157,8 +158,7 @@ def test_an_exchange_shows_what_was_said_and_measured_and_leads_on(api: Api) -> 
     ):
         assert said in text, said
     there = links(answer)
-    assert words.list_link(conversation="talk & more") in there
-    assert "12 exchanges like that" in shown(api, words.list_link(conversation="talk & more"))
+    assert words.list_link(route=ROUTE, conversation="talk & more") in there
     for to in (one for one in there if urlsplit(one).path.startswith(("/exchanges", "/v1"))):
         assert asked(api, "GET", to).status_code == 200, to
 
@@ -247,3 +247,17 @@ def test_the_link_to_more_is_taken_whatever_ids_are_of(api: Api) -> None:
         assert len(path) < 8_000, "proxies take no longer line"
     assert pages == [words.link(ROUTE, id) for id in ("odd/id 0", *ids)]
     assert path == ""
+
+
+def test_links_to_a_conversation_and_a_user_stay_on_the_route(api: Api) -> None:
+    rows = [Row("foreign", 0, seconds=90_000)]
+    foreign = block(rows, "support-bot/other").model_copy(update={"conversation": ("talk & more",), "user": (FORMULA,)})
+    recorded(api.database, foreign, alert("firing", 3, exemplars=("odd/id 0",), ts=START + timedelta(hours=3)))
+    [incident] = api.database.query(incidents.find)
+    link = words.list_link(route=ROUTE, conversation="talk & more")
+    for path in ("/exchanges", words.link(ROUTE, "odd/id 0"), f"/routes/{ROUTE}", f"/incidents/{incident.id}"):
+        assert link in links(get(api, path)), path
+    assert words.list_link(route=ROUTE, user=FORMULA) in links(get(api, words.link(ROUTE, "odd/id 0")))
+    assert "12 exchanges like that" in shown(api, link)
+    assert link in links(get(api, words.list_link(conversation="talk & more")))
+    assert link not in [one for one in links(get(api, link)) if one != link]

@@ -152,6 +152,7 @@ class ExchangeLine:
     found: str
     flags: str
     snippet: str
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def _listing(parts: PageContext) -> APIRouter:
         told = {
             "asked": asked,
             "problem": problem,
-            "lines": _lines(found.exchanges, names.models),
+            "lines": _lines(found.exchanges, names.models, asked),
             "heading": words.heading(len(found.exchanges), found.next is not None, asked.narrowed or bool(cursor)),
             "found": found,
             "following": None if found.next is None else asked.link(cursor=_cursor(found.next)),
@@ -218,7 +219,9 @@ def _names(connection: Connection, asker: Principal, route: str, found: Sequence
     return _FormNames(routes.some(connection, asker.routes, _MOST_ROUTES), named, models)
 
 
-def _lines(found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str]) -> tuple[ExchangeLine, ...]:
+def _lines(
+    found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str], asked: AskedExchanges
+) -> tuple[ExchangeLine, ...]:
     return tuple(
         ExchangeLine(
             one,
@@ -227,9 +230,16 @@ def _lines(found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str
             words.found(_true(one)),
             nouns.flags(one.flags),
             words.snippet(one.sample),
+            _conversation(one, asked),
         )
         for one in found
     )
+
+
+def _conversation(one: StoredExchange, asked: AskedExchanges) -> str:
+    """The link to an exchange's conversation; none where the list is of that one already."""
+    there = asked.conversation == one.conversation and asked.route.strip().lower() == one.route
+    return "" if there or not one.conversation else words.conversation_link(one.route, one.conversation)
 
 
 def _true(one: StoredExchange) -> list[str]:
