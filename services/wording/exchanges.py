@@ -16,6 +16,8 @@ SCORES_GONE: Final = "Its scores are no longer kept: of each model of a route th
 NO_MORE: Final = "That is all."
 VALUES: Final[Mapping[str, str]] = {"true": "yes", "false": "no", "unscored": NOT_MEASURED}
 """What may be asked of a signal beside the name of a category."""
+LONGEST_ASKED: Final = 500
+"""Characters of the name of a conversation that the list takes: what an index holds."""
 _SNIPPET: Final = 200
 
 
@@ -35,8 +37,11 @@ def list_link(**asked: str | None) -> str:
 
 
 def conversation_link(route: str, conversation: str) -> str:
-    """Where the exchanges of a route's conversation are listed: each route names its conversations by itself."""
-    return list_link(route=route, conversation=conversation)
+    """Where the exchanges of a route's conversation are listed: each route names its conversations by itself.
+
+    Nothing where its name is longer than what can be asked for.
+    """
+    return list_link(route=route, conversation=conversation) if len(conversation) <= LONGEST_ASKED else ""
 
 
 def heading(shown: int, more: bool, narrowed: bool) -> str:

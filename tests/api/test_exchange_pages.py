@@ -261,3 +261,25 @@ def test_links_to_a_conversation_and_a_user_stay_on_the_route(api: Api) -> None:
     assert "12 exchanges like that" in shown(api, link)
     assert link in links(get(api, words.list_link(conversation="talk & more")))
     assert link not in [one for one in links(get(api, link)) if one != link]
+
+
+def test_no_link_leads_to_what_is_refused(database: Database) -> None:
+    rows = [Row(f"e{n}", n, seconds=n) for n in range(2)]
+    names = {"conversation": ("c" * 501, "d" * 500), "user": ("u" * 501, None)}
+    recorded(database, block(rows).model_copy(update=names))
+    api = api_on(database, Wire())
+    there = links(get(api, "/exchanges"))
+    assert words.list_link(route=ROUTE, conversation="d" * 500) in there
+    there += links(get(api, words.link(ROUTE, "e0")))
+    lists = {to for to in there if to.startswith("/exchanges")}
+    assert all(get(api, to).status_code == 200 for to in lists)
+    assert not any("conversation=c" in to for to in lists)
+
+
+@pytest.mark.parametrize("query", ["text=" + "a" * 201, "cursor=" + "a" * 5_000, "conversation=" + "a" * 501])
+def test_what_is_too_long_is_refused_with_a_page(api: Api, query: str) -> None:
+    answer = get(api, f"/exchanges?{query}")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
+    assert f"{query.partition('=')[0]}: " in outline(answer.text).text
+    asked_by_a_program = asked(api, "GET", f"/exchanges?{query}")
+    assert asked_by_a_program.headers["content-type"] == "application/problem+json"
