@@ -283,3 +283,12 @@ def test_what_is_too_long_is_refused_with_a_page(api: Api, query: str) -> None:
     assert f"{query.partition('=')[0]}: " in outline(answer.text).text
     asked_by_a_program = asked(api, "GET", f"/exchanges?{query}")
     assert asked_by_a_program.headers["content-type"] == "application/problem+json"
+
+
+def test_later_pages_do_not_count_as_the_first_ones(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_of_exchanges, "_PAGE", 6)
+    [more] = [to for to in links(get(api, "/exchanges")) if "cursor=" in to]
+    assert "The last 6 exchanges" in shown(api, more)
+    assert "like that" not in shown(api, more)
+    monkeypatch.setattr(page_of_exchanges, "_PAGE", 3)
+    assert "The next 3 exchanges" in shown(api, more)

@@ -188,7 +188,7 @@ def _listing(parts: PageContext) -> APIRouter:
             "asked": asked,
             "problem": problem,
             "lines": _lines(found.exchanges, names.models, asked),
-            "heading": words.heading(len(found.exchanges), found.next is not None, asked.narrowed or bool(cursor)),
+            "heading": words.heading(len(found.exchanges), found.next is not None, asked.narrowed, after is not None),
             "found": found,
             "following": None if found.next is None else asked.link(cursor=_cursor(found.next)),
             "first": asked.link() if cursor else None,
