@@ -292,3 +292,10 @@ def test_later_pages_do_not_count_as_the_first_ones(api: Api, monkeypatch: pytes
     assert "like that" not in shown(api, more)
     monkeypatch.setattr(page_of_exchanges, "_PAGE", 3)
     assert "The next 3 exchanges" in shown(api, more)
+
+
+def test_the_form_shows_every_filter_that_is_in_force(api: Api) -> None:
+    unknown = get(api, f"/exchanges?route={ROUTE.upper()}&identity={'a' * 16}")
+    assert f'value="{"a" * 16}" selected' in unknown.text
+    answer = get(api, f"/exchanges?route=+{ROUTE.upper()}")
+    assert '<select name="identity">' in answer.text

@@ -78,6 +78,11 @@ class AskedExchanges:
         return {name: value for name, value in named.items() if value}
 
     @property
+    def within(self) -> str:
+        """The route, or the pattern of routes, as routes are written."""
+        return self.route.strip().lower()
+
+    @property
     def narrowed(self) -> bool:
         """Whether less than everything is asked for."""
         return bool(self.query.keys() - {"order"})
@@ -106,7 +111,7 @@ def search_of(asked: AskedExchanges, asker: Principal) -> ExchangeSearch:
     _check("value", not asked.value or category, "must be true, false, unscored, or the name of a category")
     return ExchangeSearch(
         asker.routes,
-        asked.route.strip().lower() or None,
+        asked.within or None,
         _span(asked),
         asked.identity or None,
         asked.signal or None,
@@ -183,7 +188,7 @@ def _listing(parts: PageContext) -> APIRouter:
             if error.status != 422:
                 raise
             problem = error
-        names = await query_store(parts.database, _names, who(request), asked.route, found.exchanges)
+        names = await query_store(parts.database, _names, who(request), asked, found.exchanges)
         told = {
             "asked": asked,
             "problem": problem,
@@ -211,11 +216,15 @@ def _signals(asked: str) -> Mapping[str, str]:
     return dict(sorted(((name, nouns.signal_title(name)) for name in names), key=lambda one: one[1]))
 
 
-def _names(connection: Connection, asker: Principal, route: str, found: Sequence[StoredExchange]) -> _FormNames:
+def _names(
+    connection: Connection, asker: Principal, asked: AskedExchanges, found: Sequence[StoredExchange]
+) -> _FormNames:
     known = {name: routes.identities(connection, name) for name in sorted({one.route for one in found})}
     models = {(name, id): nouns.model_name(model) for name, some in known.items() for id, model in some.items()}
-    own = routes.identities(connection, route) if asker.sees(route) else {}
+    own = routes.identities(connection, asked.within) if asker.sees(asked.within) else {}
     named = {id: nouns.model_name(model) for id, model in own.items()}
+    if named and asked.identity:  # what is in force is shown, also where the route knows no such model
+        named.setdefault(asked.identity, nouns.UNKNOWN_MODEL)
     return _FormNames(routes.some(connection, asker.routes, _MOST_ROUTES), named, models)
 
 
@@ -238,7 +247,7 @@ def _lines(
 
 def _conversation(one: StoredExchange, asked: AskedExchanges) -> str:
     """The link to an exchange's conversation; none where the list is of that one already."""
-    there = asked.conversation == one.conversation and asked.route.strip().lower() == one.route
+    there = asked.conversation == one.conversation and asked.within == one.route
     return "" if there or not one.conversation else words.conversation_link(one.route, one.conversation)
 
 
