@@ -181,7 +181,8 @@ def test_files_hold_what_the_list_holds_and_no_cell_is_a_formula(api: Api) -> No
     [row] = [json.loads(line) for line in lines.text.splitlines()]
     assert (row["id"], row["user"], row["response"], row["found"]) == ("odd/id 0", FORMULA, FORMULA, ["refusal"])
     assert row["signals"]["pii_leak"]["status"] == "unscored"
-    assert [cell(f"{first}1") for first in "=+-@\t\r"] == [f"'{first}1" for first in "=+-@\t\r"]
+    assert [cell(f"{first}1") for first in "=+-@\t\r\n"] == [f"'{first}1" for first in "=+-@\t\r\n"]
+    assert [cell(-5), cell(-0.5)] == ["-5", "-0.5"]
     table = get(api, "/exchanges.csv")
     assert table.headers["content-disposition"] == 'attachment; filename="exchanges.csv"'
     rows = list(csv.DictReader(io.StringIO(table.text)))
@@ -299,3 +300,9 @@ def test_the_form_shows_every_filter_that_is_in_force(api: Api) -> None:
     assert f'value="{"a" * 16}" selected' in unknown.text
     answer = get(api, f"/exchanges?route=+{ROUTE.upper()}")
     assert '<select name="identity">' in answer.text
+
+
+def test_a_filter_that_there_is_not_is_refused_with_a_page(api: Api) -> None:
+    answer = get(api, "/exchanges?usr=ann")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
+    assert "usr: is no parameter here" in outline(answer.text).text

@@ -44,7 +44,7 @@ _MOST_ROUTES: Final = 200
 _NAME: Final = re.compile(r"[a-z0-9_.]{1,100}")
 _FLAGS: Final[tuple[str, ...]] = get_args(Flag)
 _ORDERS: Final = {"": "newest first", "oldest": "oldest first"}
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _COLUMNS: Final = (
     *("ts", "route", "id", "model", "identity", "event_index", "conversation", "user", "flags", "found", "signals"),
     *("text", "prompt", "response"),
@@ -175,7 +175,8 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
 
 
 def _listing(parts: PageContext) -> APIRouter:
-    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
+    told = [needs(parts.guard, "viewer"), Depends(refuse_unknown)]
+    made = APIRouter(include_in_schema=False, dependencies=told)
 
     @made.get("/exchanges")
     async def exchanges(request: Request, asked: Asked, cursor: Cursor = "") -> Response:
@@ -189,7 +190,7 @@ def _listing(parts: PageContext) -> APIRouter:
                 raise
             problem = error
         names = await query_store(parts.database, _names, who(request), asked, found.exchanges)
-        told = {
+        shown = {
             "asked": asked,
             "problem": problem,
             "lines": _lines(found.exchanges, names.models, asked),
@@ -205,7 +206,7 @@ def _listing(parts: PageContext) -> APIRouter:
             "orders": _ORDERS,
             "now": parts.decisions.clock(),
         }
-        return page(request, "exchanges.html", told, 200 if problem is None else 422)
+        return page(request, "exchanges.html", shown, 200 if problem is None else 422)
 
     return made
 
@@ -365,8 +366,8 @@ _ENCODERS: Final[dict[str, Callable[[Rows, bool], bytes]]] = {"csv": _csv, "json
 def cell(value: Any) -> str:
     """A value as a cell of a table; what a spreadsheet would take for a formula begins with an apostrophe.
 
-    >>> cell("=1+1"), cell(["truncated"]), cell(None), cell({"refusal": 1})
-    ("'=1+1", 'truncated', '', '{"refusal":1}')
+    >>> cell("=1+1"), cell(["truncated"]), cell(None), cell({"refusal": 1}), cell(-5)
+    ("'=1+1", 'truncated', '', '{"refusal":1}', '-5')
     """
     if isinstance(value, Mapping):
         said = msgspec.json.encode(value).decode()
@@ -374,4 +375,5 @@ def cell(value: Any) -> str:
         said = " ".join(map(str, value))
     else:
         said = "" if value is None else str(value)
-    return f"'{said}" if said.startswith(_FORMULA) else said
+    formula = said.startswith(_FORMULA) and not isinstance(value, int | float)
+    return f"'{said}" if formula else said
