@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    LargeBinary,
     Table,
     Text,
     bindparam,
@@ -251,6 +252,14 @@ def json_text(connection: Connection, document: ColumnElement[Any], name: str) -
     as_json = type_coerce(document, JSON) if connection.dialect.name == "sqlite" else cast(document, JSON)
     text: ColumnElement[str] = as_json[name].as_string()
     return text
+
+
+def octets(connection: Connection, text: ColumnElement[str]) -> ColumnElement[int]:
+    """How many bytes a text has; PostgreSQL knows it without fetching the text, and old SQLite has no octet_length."""
+    known: ColumnElement[int] = (
+        func.length(cast(text, LargeBinary)) if connection.dialect.name == "sqlite" else func.octet_length(text)
+    )
+    return known
 
 
 def by_code_point(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:

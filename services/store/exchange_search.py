@@ -7,9 +7,11 @@ answer takes as long whether thousands fit or none.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -29,7 +31,7 @@ from sqlalchemy import (
 )
 
 from services.store import samples
-from services.store.dialect import json_text
+from services.store.dialect import json_text, octets
 from services.store.routes import RouteRow
 from services.store.samples import SampleRow
 from services.store.scores import (
@@ -102,8 +104,14 @@ class FoundExchanges:
     looked_to: datetime | None = None
 
 
-def search(connection: Connection, wanted: ExchangeSearch, after: ExchangePlace | None, most: int) -> FoundExchanges:
-    """At most so many exchanges behind that place."""
+def search(
+    connection: Connection,
+    wanted: ExchangeSearch,
+    after: ExchangePlace | None,
+    most: int,
+    most_bytes: int | None = None,
+) -> FoundExchanges:
+    """At most so many exchanges behind that place; of more text than `most_bytes` only the first that hold as much."""
     of = _SAMPLES if wanted.of_texts else _SCORES
     seen = _seen(connection, wanted)
     if not seen:
@@ -119,9 +127,10 @@ def search(connection: Connection, wanted: ExchangeSearch, after: ExchangePlace 
         found = connection.execute(asked.limit(most + 1)).all()
         if len(found) > most:
             break
-    exchanges = _exchanges(connection, of, found[:most])
-    if len(found) > most:
-        return FoundExchanges(exchanges, _place(found[most - 1]))
+    shown = found[:most] if most_bytes is None else _within(connection, of, found[:most], most_bytes)
+    exchanges = _exchanges(connection, of, shown)
+    if len(found) > len(shown):
+        return FoundExchanges(exchanges, _place(shown[-1]))
     end = connection.execute(keys.offset(wanted.scanned - 1).limit(1)).one_or_none() if rest else None
     return FoundExchanges(exchanges) if end is None else FoundExchanges(exchanges, _place(end), end.ts)
 
@@ -214,18 +223,36 @@ def _same(one: Any, other: Any, name: str) -> ColumnElement[bool]:
     return and_(one.c.route == other.c.route, one.c[name] == other.c[name])
 
 
+def _within(connection: Connection, of: Table, found: Sequence[Any], most_bytes: int) -> Sequence[Any]:
+    """The first of these whose stored texts come to so many bytes, and one at least; no text is fetched."""
+    third = "event_index" if of is _SCORES else "id"
+    sizes: dict[tuple[str, Any], int] = {}
+    for route, numbers in _by_route(found).items():
+        query = select(of.c[third], octets(connection, _SAMPLES.c.payload)).where(of.c.route == route)
+        if of is _SCORES:
+            query = query.select_from(_SCORES.join(_SAMPLES, _same(_SCORES, _SAMPLES, "id")))
+        rows = connection.execute(query.where(of.c[third].in_(numbers)))
+        sizes |= {(route, number): size for number, size in rows}
+    held = list(accumulate(sizes.get((row.route, row[2]), 0) for row in found))
+    return found[: max(1, bisect_right(held, most_bytes))]
+
+
+def _by_route(found: Sequence[Any]) -> dict[str, list[Any]]:
+    made: dict[str, list[Any]] = {}
+    for row in found:
+        made.setdefault(row.route, []).append(row[2])
+    return made
+
+
 def _exchanges(connection: Connection, of: Table, found: Sequence[Any]) -> tuple[StoredExchange, ...]:
     """What is stored of these, in their order; an id that came again stands there once.
 
     They are read route by route: SQLite takes no index for pairs of a route and a number.
     """
-    by_route: dict[str, list[Any]] = {}
-    for row in found:
-        by_route.setdefault(row.route, []).append(row[2])
     known: dict[tuple[str, Any], StoredExchange] = {}
     both = select(*exchange_columns()).select_from(_SCORES.join(_SAMPLES, _same(_SCORES, _SAMPLES, "id"), isouter=True))
     third = "event_index" if of is _SCORES else "id"
-    for route, numbers in by_route.items():
+    for route, numbers in _by_route(found).items():
         rows = connection.execute(both.where(_SCORES.c.route == route, _SCORES.c[third].in_(numbers)))
         known |= {(route, getattr(one, third)): one for one in map(exchange_of_row, rows)}
         missing = [id for id in numbers if (route, id) not in known] if of is _SAMPLES else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final, cast
 
 from pydantic_core import to_json
@@ -82,6 +83,7 @@ class IncidentRow(Base, table=True):
 
 
 _INCIDENTS = table(IncidentRow)
+_READ_AT_ONCE: Final = 100
 _MAY_LAST: Final = timedelta(days=14)
 """For so long it is asked of an incident that closed by itself whether what it tells of goes on."""
 
@@ -168,13 +170,18 @@ def newest(
 
 
 def naming(connection: Connection, route: str, id: str, most: int = MOST_WITHIN) -> tuple[Incident, ...]:
-    """At most so many incidents of the route that name an exchange, newest first."""
+    """At most so many incidents of the route that name an exchange, newest first.
+
+    An id may be a word that incidents hold for another reason, such as a state: they are read until enough name it.
+    """
     query = select(_INCIDENTS.c.payload).where(
         _INCIDENTS.c.route == route, _INCIDENTS.c.payload.contains(to_json(id).decode(), autoescape=True)
     )
-    newest = query.order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id.desc()).limit(most)
-    found = (Incident.decode(payload.encode()) for payload in connection.execute(newest).scalars())
-    return tuple(one for one in found if id in one.exemplars or id in one.counterparts)
+    newest = query.order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id.desc())
+    with connection.execute(newest.execution_options(yield_per=_READ_AT_ONCE)) as rows:
+        found = (Incident.decode(payload.encode()) for payload in rows.scalars())
+        named = (one for one in found if id in one.exemplars or id in one.counterparts)
+        return tuple(islice(named, most))
 
 
 def undecided(connection: Connection, route: str) -> tuple[Incident, ...]:

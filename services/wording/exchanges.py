@@ -16,6 +16,8 @@ SCORES_GONE: Final = "Its scores are no longer kept: of each model of a route th
 NO_MORE: Final = "That is all."
 VALUES: Final[Mapping[str, str]] = {"true": "yes", "false": "no", "unscored": NOT_MEASURED}
 """What may be asked of a signal beside the name of a category."""
+LONGEST_ASKED: Final = 500
+"""Characters of the name of a conversation that the list takes: what an index holds."""
 _SNIPPET: Final = 200
 
 
@@ -34,16 +36,32 @@ def list_link(**asked: str | None) -> str:
     return f"/exchanges?{urlencode(given)}" if given else "/exchanges"
 
 
-def heading(shown: int, more: bool, narrowed: bool) -> str:
-    """The list in one line.
+def conversation_link(route: str, conversation: str) -> str:
+    """Where the exchanges of a route's conversation are listed: each route names its conversations by itself.
+
+    Nothing where its name is longer than what can be asked for.
+    """
+    return list_link(route=route, conversation=conversation) if len(conversation) <= LONGEST_ASKED else ""
+
+
+def heading(shown: int, more: bool, narrowed: bool, later: bool = False) -> str:
+    """The list in one line; `later` is a page behind the first one.
 
     >>> heading(50, True, True), heading(1, False, True), heading(0, False, False)
     ('The first 50 exchanges like that', '1 exchange like that', 'No exchange is stored')
+    >>> heading(50, True, False, later=True), heading(1, False, True, later=True), heading(0, True, True, later=True)
+    ('The next 50 exchanges', 'The last exchange like that', 'No more exchanges like that were found')
     """
     like = " like that" if narrowed else ""
+    if not shown and later:
+        return f"No more exchanges{like} {'were found' if narrowed else 'are stored'}"
     if not shown:
         return f"No exchange{like} {'was found' if narrowed else 'is stored'}"
-    return f"The first {shown:,} exchanges{like}" if more else f"{numbers.count(shown, 'exchange')}{like}"
+    counted = f"{numbers.count(shown, 'exchange')}{like}"
+    if not later and not more:
+        return counted
+    which = "first" if not later else "next" if more else "last"
+    return f"The {which} {counted.removeprefix('1 ')}"
 
 
 def looked(n: int, until: datetime, *, oldest_first: bool) -> str:

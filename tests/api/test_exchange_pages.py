@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import threading
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -43,23 +44,33 @@ def api(database: Database) -> Api:
     ]
     talk, user = ("talk & more",) * 12, (FORMULA, *(None,) * 11)
     recorded(database, block(rows).model_copy(update={"conversation": talk, "user": user}))
-    text = Sample(
-        id="odd/id 0",
+    more = {
+        "messages": (
+            SampleMessage(role="user", text="Hello <b>you</b>"),
+            SampleMessage(role="user", text="Where is it?"),
+        ),
+        "tool_calls": (SampleCall(name="refund", arguments='{"n": 3}'),),
+        "finish_reason": "stop",
+        "signals": ("refusal",),
+        "conversation": "talk & more",
+    }
+    with database.write() as connection:
+        samples.add(connection, [kept_text(0).model_copy(update=more)])
+    return api_on(database, Wire())
+
+
+def kept_text(n: int, id: str = "") -> Sample:
+    """The text of an exchange of hour `n`."""
+    return Sample(
+        id=id or f"odd/id {n}",
         route=ROUTE,
-        source=place(0),
-        ts=START,
+        source=place(n),
+        ts=START + timedelta(hours=n),
         identity="0" * 16,
         prompt="Where is my order?",
         response=FORMULA,
-        messages=(SampleMessage(role="user", text="Hello <b>you</b>"), SampleMessage(role="user", text="Where is it?")),
-        tool_calls=(SampleCall(name="refund", arguments='{"n": 3}'),),
-        finish_reason="stop",
-        signals=("refusal",),
         why="kept",
     )
-    with database.write() as connection:
-        samples.add(connection, [text])
-    return api_on(database, Wire())
 
 
 def get(api: Api, path: str) -> httpx.Response:
@@ -106,26 +117,26 @@ def test_pages_follow_each_other_with_the_same_filters(api: Api, monkeypatch: py
     assert path == ""
 
 
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("from=yesterday", "from: write a time such as"),
-        ("from=2026-01-02&to=2026-01-01", "from: must be before to"),
-        ("value=true", "value: say of which signal"),
-        ("signal=refusal&value=12", "value: must be true, false, unscored"),
-        ("identity=gpt", "identity: must be 16 of"),
-        ("flag=odd", "flag: choose one of sanitized"),
-        ("order=size", "order: choose oldest"),
-        ("cursor=bm9uZQ", "cursor: is none of ours"),
-    ],
-)
-def test_what_cannot_be_asked_for_is_said_beside_the_button_with_the_field_and_what_to_do(
-    api: Api, query: str, said: str
-) -> None:
-    answer = get(api, f"/exchanges?{query}")
-    assert answer.status_code == 422
-    assert said in outline(answer.text).text
-    assert links(answer).count("/exchanges.csv") == 0
+_REFUSED = {
+    "from=yesterday": "from: write a time such as",
+    "from=2026-01-02&to=2026-01-01": "from: must be before to",
+    "value=true": "value: say of which signal",
+    "signal=refusal&value=12": "value: must be true, false, unscored",
+    "identity=gpt": "identity: must be 16 of",
+    "flag=odd": "flag: choose one of sanitized",
+    "order=size": "order: choose oldest",
+    "cursor=bm9uZQ": "cursor: is none of ours",
+    "cursor=MS5hIGI": "cursor: is none of ours",
+    "from=0001-01-01T00:00%2B23:59": "from: must lie in the years from 2000",
+}
+
+
+def test_what_cannot_be_asked_for_is_said_beside_the_button_with_the_field_and_what_to_do(api: Api) -> None:
+    for query, said in _REFUSED.items():
+        answer = get(api, f"/exchanges?{query}")
+        assert answer.status_code == 422, query
+        assert said in outline(answer.text).text
+        assert links(answer).count("/exchanges.csv") == 0
 
 
 def test_an_exchange_shows_what_was_said_and_measured_and_leads_on(api: Api) -> None:
@@ -145,8 +156,7 @@ def test_an_exchange_shows_what_was_said_and_measured_and_leads_on(api: Api) -> 
     ):
         assert said in text, said
     there = links(answer)
-    assert words.list_link(conversation="talk & more") in there
-    assert "12 exchanges like that" in shown(api, words.list_link(conversation="talk & more"))
+    assert words.list_link(route=ROUTE, conversation="talk & more") in there
     for to in (one for one in there if urlsplit(one).path.startswith(("/exchanges", "/v1"))):
         assert asked(api, "GET", to).status_code == 200, to
 
@@ -169,7 +179,8 @@ def test_files_hold_what_the_list_holds_and_no_cell_is_a_formula(api: Api) -> No
     [row] = [json.loads(line) for line in lines.text.splitlines()]
     assert (row["id"], row["user"], row["response"], row["found"]) == ("odd/id 0", FORMULA, FORMULA, ["refusal"])
     assert row["signals"]["pii_leak"]["status"] == "unscored"
-    assert [cell(f"{first}1") for first in "=+-@\t\r"] == [f"'{first}1" for first in "=+-@\t\r"]
+    assert [cell(f"{first}1") for first in "=+-@\t\r\n"] == [f"'{first}1" for first in "=+-@\t\r\n"]
+    assert [cell(-5), cell(-0.5)] == ["-5", "-0.5"]
     table = get(api, "/exchanges.csv")
     assert table.headers["content-disposition"] == 'attachment; filename="exchanges.csv"'
     rows = list(csv.DictReader(io.StringIO(table.text)))
@@ -195,3 +206,101 @@ def test_a_key_of_other_routes_finds_nothing(api: Api) -> None:
     nothing = asked(scoped, "GET", words.link("none/such", "odd/id 0"), headers=HTML)
     assert (foreign.status_code, foreign.text) == (nothing.status_code, nothing.text)
     assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_piece_of_a_file_ends_by_bytes_and_is_made_beside_the_loop_that_answers(
+    api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    made = list[tuple[int, int]]()
+    encode = page_of_exchanges._ENCODERS[kind]
+
+    def noted(rows: page_of_exchanges.Rows, first: bool) -> bytes:
+        made.append((threading.get_ident(), len(rows)))
+        return encode(rows, first)
+
+    monkeypatch.setitem(page_of_exchanges._ENCODERS, kind, noted)
+    with api.database.write() as connection:
+        samples.add(connection, [kept_text(n) for n in range(1, 4)])
+    monkeypatch.setattr(page_of_exchanges, "_BYTES_OF_FILE", 1)
+    answer = get(api, f"/exchanges.{kind}?kept=1&order=oldest")
+    assert [n for _thread, n in made] == [1, 1, 1, 1]
+    assert threading.get_ident() not in {thread for thread, _n in made}
+    monkeypatch.undo()
+    assert answer.content == get(api, f"/exchanges.{kind}?kept=1&order=oldest").content
+
+
+def test_the_link_to_more_is_taken_whatever_ids_are_of(api: Api) -> None:
+    ids = ["\N{PILE OF POO}" * 512, "a\n%" + "é" * 500]
+    with api.database.write() as connection:
+        samples.add(connection, [kept_text(n, id) for n, id in enumerate(ids, 20)])
+    pages, path = list[str](), "/exchanges?kept=1&order=oldest"
+    for _ in range(3):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(page_of_exchanges, "_PAGE", 1)
+            answer = get(api, path)
+        assert answer.status_code == 200, answer.text[:300]
+        there = links(answer)
+        pages += [to for to in there if to.startswith("/exchanges/")]
+        path = next((to for to in there if "cursor=" in to), "")
+        assert len(path) < 8_000, "proxies take no longer line"
+    assert pages == [words.link(ROUTE, id) for id in ("odd/id 0", *ids)]
+    assert path == ""
+
+
+def test_links_to_a_conversation_and_a_user_stay_on_the_route(api: Api) -> None:
+    rows = [Row("foreign", 0, seconds=90_000)]
+    foreign = block(rows, "support-bot/other").model_copy(update={"conversation": ("talk & more",), "user": (FORMULA,)})
+    recorded(api.database, foreign, alert("firing", 3, exemplars=("odd/id 0",), ts=START + timedelta(hours=3)))
+    [incident] = api.database.query(incidents.find)
+    link = words.list_link(route=ROUTE, conversation="talk & more")
+    for path in ("/exchanges", words.link(ROUTE, "odd/id 0"), f"/routes/{ROUTE}", f"/incidents/{incident.id}"):
+        assert link in links(get(api, path)), path
+    assert words.list_link(route=ROUTE, user=FORMULA) in links(get(api, words.link(ROUTE, "odd/id 0")))
+    assert "12 exchanges like that" in shown(api, link)
+    assert link in links(get(api, words.list_link(conversation="talk & more")))
+    assert link not in [one for one in links(get(api, link)) if one != link]
+
+
+def test_no_link_leads_to_what_is_refused(database: Database) -> None:
+    rows = [Row(f"e{n}", n, seconds=n) for n in range(2)]
+    names = {"conversation": ("c" * 501, "d" * 500), "user": ("u" * 501, None)}
+    recorded(database, block(rows).model_copy(update=names))
+    api = api_on(database, Wire())
+    there = links(get(api, "/exchanges"))
+    assert words.list_link(route=ROUTE, conversation="d" * 500) in there
+    there += links(get(api, words.link(ROUTE, "e0")))
+    lists = {to for to in there if to.startswith("/exchanges")}
+    assert all(get(api, to).status_code == 200 for to in lists)
+    assert not any("conversation=c" in to for to in lists)
+
+
+def test_what_is_too_long_is_refused_with_a_page(api: Api) -> None:
+    for field, n in (("text", 201), ("cursor", 5_000), ("conversation", 501)):
+        query = f"/exchanges?{field}={'a' * n}"
+        answer = get(api, query)
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "text/html; charset=utf-8"), field
+        assert f"{field}: " in outline(answer.text).text
+        assert asked(api, "GET", query).headers["content-type"] == "application/problem+json"
+
+
+def test_later_pages_do_not_count_as_the_first_ones(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_of_exchanges, "_PAGE", 6)
+    [more] = [to for to in links(get(api, "/exchanges")) if "cursor=" in to]
+    assert "The last 6 exchanges" in shown(api, more)
+    assert "like that" not in shown(api, more)
+    monkeypatch.setattr(page_of_exchanges, "_PAGE", 3)
+    assert "The next 3 exchanges" in shown(api, more)
+
+
+def test_the_form_shows_every_filter_that_is_in_force(api: Api) -> None:
+    unknown = get(api, f"/exchanges?route={ROUTE.upper()}&identity={'a' * 16}")
+    assert f'value="{"a" * 16}" selected' in unknown.text
+    answer = get(api, f"/exchanges?route=+{ROUTE.upper()}")
+    assert '<select name="identity">' in answer.text
+
+
+def test_a_filter_that_there_is_not_is_refused_with_a_page(api: Api) -> None:
+    answer = get(api, "/exchanges?usr=ann")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
+    assert "usr: is no parameter here" in outline(answer.text).text

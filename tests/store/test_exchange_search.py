@@ -11,14 +11,14 @@ from sqlalchemy import event
 
 from schemas.identity import Model, identity_of
 from schemas.sample import Sample
-from services.store import exchange_search, samples, scores
+from services.store import exchange_search, incidents, samples, scores
 from services.store.engine import Database
 from services.store.exchange_search import ExchangeSearch, search
 from services.store.tables import TimeSpan
 from tests.support.api import recorded
 from tests.support.blocks import START, Row, block
 from tests.support.databases import on_sqlite
-from tests.support.records import place
+from tests.support.records import alert, place
 
 OTHER = Model(requested="other")
 N = 24
@@ -65,10 +65,12 @@ def filled(database: Database) -> Database:
     return database
 
 
-def _pages(database: Database, wanted: ExchangeSearch, most: int) -> Iterator[exchange_search.FoundExchanges]:
+def _pages(
+    database: Database, wanted: ExchangeSearch, most: int, most_bytes: int | None = None
+) -> Iterator[exchange_search.FoundExchanges]:
     after = None
     while True:
-        page = database.query(search, wanted, after, most)
+        page = database.query(search, wanted, after, most, most_bytes)
         yield page
         after = page.next
         if after is None:
@@ -172,3 +174,36 @@ def test_an_exchange_tells_its_conversation_user_and_what_measured_it(filled: Da
     assert one is not None
     assert (one.conversation, one.user, one.kept) == ("talk 3", "ann", False)
     assert one.scorer in filled.query(scores.scorers, [one.scorer or ""])
+
+
+@pytest.mark.parametrize("of_texts", [False, True])
+def test_a_page_ends_by_bytes_of_text_as_well_and_the_next_one_goes_on(filled: Database, of_texts: bool) -> None:
+    wanted = ExchangeSearch(texts=of_texts, conversation=None if of_texts else "talk 3", route="bot/a")
+    everything = database_ids(filled, wanted, 1_000_000)
+    assert everything == ([["e500", "e9", "e6"]] if of_texts else [["e7", "e6"]])
+    one_by_one = database_ids(filled, wanted, 1)
+    assert one_by_one == ([["e500"], ["e9"], ["e6"]] if of_texts else [["e7"], ["e6"]])
+
+
+def database_ids(database: Database, wanted: ExchangeSearch, most_bytes: int) -> list[list[str]]:
+    return [[one.id for one in page.exchanges] for page in _pages(database, wanted, 5, most_bytes)]
+
+
+def test_the_incident_that_names_an_exchange_is_found_behind_many_that_only_hold_its_id_as_a_word(
+    filled: Database,
+) -> None:
+    """An id may be what every incident says of itself, such as its state."""
+    opened = alert("firing", 3, exemplars=("resolved", "e1"))
+    recorded(filled, opened.model_copy(update={"route": "bot/a"}))
+    [named] = filled.query(incidents.find, "bot/a")
+    later = [
+        named.model_copy(
+            update={"id": f"{n:016x}", "exemplars": ("e1",), "opened_at": named.opened_at + timedelta(hours=n)}
+            | {"state": "resolved"}
+        )
+        for n in range(1, 4)
+    ]
+    with filled.write() as connection:
+        incidents.replace(connection, "bot/a", [named, *later])
+    assert [one.id for one in filled.query(incidents.naming, "bot/a", "resolved", 2)] == [named.id]
+    assert [one.id for one in filled.query(incidents.naming, "bot/a", "e1", 2)] == [later[2].id, later[1].id]

@@ -138,11 +138,11 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
         return told(request, Problem(500, "a fault of Keelwatch itself; its log names it"))
 
     @app.exception_handler(RequestValidationError)
-    async def query(_: Request, error: RequestValidationError) -> Response:
+    async def query(request: Request, error: RequestValidationError) -> Response:
         faults = tuple(
             FieldFault(field=str(item["loc"][-1]), remedy=_remedy(item["type"], item["msg"])) for item in error.errors()
         )
-        return problem_response(Problem(422, f"{faults[0].field}: {faults[0].remedy}", errors=faults))
+        return told(request, Problem(422, f"{faults[0].field}: {faults[0].remedy}", errors=faults))
 
 
 _NOTHING: Final = {

@@ -20,6 +20,7 @@ from services.api.pages.render import PageContext, page
 from services.monitor.policy import KeepText
 from services.store import incidents, routes, samples, scores
 from services.store.scores import StoredExchange
+from services.store.tables import key_of
 from services.wording import exchanges as words
 from services.wording import nouns, numbers
 
@@ -104,8 +105,8 @@ def view_of_exchange(record: ExchangeRecord, keep: KeepText) -> ExchangeView:
         signals,
         record.naming,
         record.open_then,
-        None if one.conversation is None else words.list_link(conversation=one.conversation),
-        None if one.user is None else words.list_link(user=one.user),
+        None if one.conversation is None else words.conversation_link(one.route, one.conversation),
+        None if one.user is None else words.list_link(route=one.route, user=key_of(one.user)),
         engine or "",
         f"/v1{words.link(one.route, one.id)}",
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final, get_args
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
@@ -22,11 +24,12 @@ from services import specs
 from services.api.auth.authorization import Principal, needs, who
 from services.api.http.paging import check_span, cursor_of, place_of
 from services.api.http.parameters import NameText, PageText, refuse_unknown
-from services.api.http.problems import Problem, query_store
+from services.api.http.problems import Problem, call_store, query_store
 from services.api.pages import exchange
 from services.api.pages.render import PageContext, page
 from services.api.resources.exchanges import scored_exchange
 from services.store import exchange_search, routes
+from services.store.engine import Database
 from services.store.exchange_search import ExchangePlace, ExchangeSearch, FoundExchanges
 from services.store.scores import StoredExchange
 from services.store.tables import TimeSpan
@@ -35,17 +38,19 @@ from services.wording import nouns
 
 _PAGE: Final = 50
 _PAGE_OF_FILE: Final = 500
+_BYTES_OF_FILE: Final = 4 * 1024 * 1024  # of stored text that is held at a time; a file of more comes in more pieces
 MOST_EXPORTED: Final = 10_000
 _MOST_ROUTES: Final = 200
 _NAME: Final = re.compile(r"[a-z0-9_.]{1,100}")
 _FLAGS: Final[tuple[str, ...]] = get_args(Flag)
 _ORDERS: Final = {"": "newest first", "oldest": "oldest first"}
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _COLUMNS: Final = (
     *("ts", "route", "id", "model", "identity", "event_index", "conversation", "user", "flags", "found", "signals"),
     *("text", "prompt", "response"),
 )
-Cursor = Annotated[str, Query(max_length=3_000)]
+Cursor = Annotated[str, Query(max_length=4_000)]
+"""As long as the longest id of four bytes a character makes it: 2,731 beside route and time, and all of that by 4/3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ class AskedExchanges:
         called = {"since": "from", "until": "to"}
         named = {called.get(one.name, one.name): getattr(self, one.name) for one in fields(self)}
         return {name: value for name, value in named.items() if value}
+
+    @property
+    def within(self) -> str:
+        """The route, or the pattern of routes, as routes are written."""
+        return self.route.strip().lower()
 
     @property
     def narrowed(self) -> bool:
@@ -101,7 +111,7 @@ def search_of(asked: AskedExchanges, asker: Principal) -> ExchangeSearch:
     _check("value", not asked.value or category, "must be true, false, unscored, or the name of a category")
     return ExchangeSearch(
         asker.routes,
-        asked.route.strip().lower() or None,
+        asked.within or None,
         _span(asked),
         asked.identity or None,
         asked.signal or None,
@@ -147,6 +157,7 @@ class ExchangeLine:
     found: str
     flags: str
     snippet: str
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +175,8 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
 
 
 def _listing(parts: PageContext) -> APIRouter:
-    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
+    told = [needs(parts.guard, "viewer"), Depends(refuse_unknown)]
+    made = APIRouter(include_in_schema=False, dependencies=told)
 
     @made.get("/exchanges")
     async def exchanges(request: Request, asked: Asked, cursor: Cursor = "") -> Response:
@@ -177,12 +189,12 @@ def _listing(parts: PageContext) -> APIRouter:
             if error.status != 422:
                 raise
             problem = error
-        names = await query_store(parts.database, _names, who(request), asked.route, found.exchanges)
-        told = {
+        names = await query_store(parts.database, _names, who(request), asked, found.exchanges)
+        shown = {
             "asked": asked,
             "problem": problem,
-            "lines": _lines(found.exchanges, names.models),
-            "heading": words.heading(len(found.exchanges), found.next is not None, asked.narrowed or bool(cursor)),
+            "lines": _lines(found.exchanges, names.models, asked),
+            "heading": words.heading(len(found.exchanges), found.next is not None, asked.narrowed, after is not None),
             "found": found,
             "following": None if found.next is None else asked.link(cursor=_cursor(found.next)),
             "first": asked.link() if cursor else None,
@@ -194,7 +206,7 @@ def _listing(parts: PageContext) -> APIRouter:
             "orders": _ORDERS,
             "now": parts.decisions.clock(),
         }
-        return page(request, "exchanges.html", told, 200 if problem is None else 422)
+        return page(request, "exchanges.html", shown, 200 if problem is None else 422)
 
     return made
 
@@ -205,15 +217,21 @@ def _signals(asked: str) -> Mapping[str, str]:
     return dict(sorted(((name, nouns.signal_title(name)) for name in names), key=lambda one: one[1]))
 
 
-def _names(connection: Connection, asker: Principal, route: str, found: Sequence[StoredExchange]) -> _FormNames:
+def _names(
+    connection: Connection, asker: Principal, asked: AskedExchanges, found: Sequence[StoredExchange]
+) -> _FormNames:
     known = {name: routes.identities(connection, name) for name in sorted({one.route for one in found})}
     models = {(name, id): nouns.model_name(model) for name, some in known.items() for id, model in some.items()}
-    own = routes.identities(connection, route) if asker.sees(route) else {}
+    own = routes.identities(connection, asked.within) if asker.sees(asked.within) else {}
     named = {id: nouns.model_name(model) for id, model in own.items()}
+    if named and asked.identity:  # what is in force is shown, also where the route knows no such model
+        named.setdefault(asked.identity, nouns.UNKNOWN_MODEL)
     return _FormNames(routes.some(connection, asker.routes, _MOST_ROUTES), named, models)
 
 
-def _lines(found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str]) -> tuple[ExchangeLine, ...]:
+def _lines(
+    found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str], asked: AskedExchanges
+) -> tuple[ExchangeLine, ...]:
     return tuple(
         ExchangeLine(
             one,
@@ -222,9 +240,16 @@ def _lines(found: Sequence[StoredExchange], models: Mapping[tuple[str, str], str
             words.found(_true(one)),
             nouns.flags(one.flags),
             words.snippet(one.sample),
+            _conversation(one, asked),
         )
         for one in found
     )
+
+
+def _conversation(one: StoredExchange, asked: AskedExchanges) -> str:
+    """The link to an exchange's conversation; none where the list is of that one already."""
+    there = asked.conversation == one.conversation and asked.within == one.route
+    return "" if there or not one.conversation else words.conversation_link(one.route, one.conversation)
 
 
 def _true(one: StoredExchange) -> list[str]:
@@ -235,16 +260,19 @@ def _true(one: StoredExchange) -> list[str]:
 
 def _cursor(place: ExchangePlace) -> str:
     ts, route, number = place
-    return cursor_of(ts, f"{route} {quote(number, safe='')}")
+    return cursor_of(ts, f"{route} {base64.urlsafe_b64encode(number.encode()).decode()}")
 
 
 def _place(cursor: str, wanted: ExchangeSearch) -> ExchangePlace | None:
     if not cursor:
         return None
     ts, rest = place_of(cursor)
-    route, _, number = rest.partition(" ")
-    number = unquote(number).replace("\0", "")
-    if not number or not (wanted.of_texts or re.fullmatch(r"[0-9]{1,18}", number)):
+    route, _, written = rest.partition(" ")
+    try:
+        number = base64.b64decode(written, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        number = ""
+    if not number or "\0" in number or not (wanted.of_texts or re.fullmatch(r"[0-9]{1,18}", number)):
         raise Problem.of_field("cursor", "is none of ours; open the list anew")
     return ts, route, number
 
@@ -255,22 +283,22 @@ def _files(parts: PageContext) -> APIRouter:
 
     @made.get("/exchanges.csv")
     async def as_csv(request: Request, asked: Asked) -> Response:
-        pieces = _csv(_pieces(parts, search_of(asked, who(request))))
+        pieces = _pieces(parts, search_of(asked, who(request)), "csv")
         return await _file(pieces, "text/csv; charset=utf-8", "exchanges.csv")
 
     @made.get("/exchanges.jsonl")
     async def as_lines(request: Request, asked: Asked) -> Response:
-        pieces = _jsonl(_pieces(parts, search_of(asked, who(request))))
+        pieces = _pieces(parts, search_of(asked, who(request)), "jsonl")
         return await _file(pieces, "application/x-ndjson", "exchanges.jsonl")
 
     return made
 
 
-async def _file(pieces: AsyncIterator[str], kind: str, name: str) -> Response:
+async def _file(pieces: AsyncIterator[bytes], kind: str, name: str) -> Response:
     """The pieces one after another; what keeps the first one from being read is a problem, and no empty file."""
     first = await anext(pieces)
 
-    async def all_pieces() -> AsyncIterator[str]:
+    async def all_pieces() -> AsyncIterator[bytes]:
         yield first
         async for piece in pieces:
             yield piece
@@ -282,21 +310,32 @@ async def _file(pieces: AsyncIterator[str], kind: str, name: str) -> Response:
 Rows = list[dict[str, Any]]
 
 
-async def _pieces(parts: PageContext, wanted: ExchangeSearch) -> AsyncIterator[Rows]:
-    """What fits, page by page, each read in one state of the database; a fault ends the file before its end."""
-    after, left = None, MOST_EXPORTED
+async def _pieces(parts: PageContext, wanted: ExchangeSearch, kind: str) -> AsyncIterator[bytes]:
+    """What fits, page by page, each read in one state of the database; a fault ends the file before its end.
+
+    The bytes are made in the thread that reads: other requests are answered meanwhile.
+    """
+    after, left, first = None, MOST_EXPORTED, True
     while left > 0:
-        rows, after = await query_store(parts.database, _rows, wanted, after, min(left, _PAGE_OF_FILE))
-        left -= len(rows)
-        yield rows
+        piece, n, after = await call_store(partial(_piece, parts.database, wanted, after, left, kind, first))
+        left, first = left - n, False
+        yield piece
         if after is None:
             return
+
+
+def _piece(
+    database: Database, wanted: ExchangeSearch, after: ExchangePlace | None, left: int, kind: str, first: bool
+) -> tuple[bytes, int, ExchangePlace | None]:
+    """The next bytes of a file, of how many exchanges they are, and the place behind them."""
+    rows, behind = database.query(_rows, wanted, after, min(left, _PAGE_OF_FILE))
+    return _ENCODERS[kind](rows, first), len(rows), behind
 
 
 def _rows(
     connection: Connection, wanted: ExchangeSearch, after: ExchangePlace | None, most: int
 ) -> tuple[Rows, ExchangePlace | None]:
-    found = exchange_search.search(connection, wanted, after, most)
+    found = exchange_search.search(connection, wanted, after, most, _BYTES_OF_FILE)
     known = {name: routes.identities(connection, name) for name in sorted({one.route for one in found.exchanges})}
     rows = []
     for one in found.exchanges:
@@ -307,25 +346,28 @@ def _rows(
     return rows, found.next
 
 
-async def _jsonl(pages: AsyncIterator[Rows]) -> AsyncIterator[str]:
-    async for rows in pages:
-        yield "".join(msgspec.json.encode(row).decode() + "\n" for row in rows)
+def _jsonl(rows: Rows, _first: bool) -> bytes:
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-async def _csv(pages: AsyncIterator[Rows]) -> AsyncIterator[str]:
-    head = ",".join(_COLUMNS) + "\r\n"
-    async for rows in pages:
-        written = io.StringIO()
-        csv.writer(written).writerows([cell(row.get(name)) for name in _COLUMNS] for row in rows)
-        yield head + written.getvalue()
-        head = ""
+def _csv(rows: Rows, first: bool) -> bytes:
+    written = io.StringIO()
+    table = csv.writer(written)
+    if first:
+        table.writerow(_COLUMNS)
+    table.writerows([cell(row.get(name)) for name in _COLUMNS] for row in rows)
+    return written.getvalue().encode()
+
+
+_ENCODERS: Final[dict[str, Callable[[Rows, bool], bytes]]] = {"csv": _csv, "jsonl": _jsonl}
+"""Kind of a file -> what makes bytes of rows, the first ones or later ones."""
 
 
 def cell(value: Any) -> str:
     """A value as a cell of a table; what a spreadsheet would take for a formula begins with an apostrophe.
 
-    >>> cell("=1+1"), cell(["truncated"]), cell(None), cell({"refusal": 1})
-    ("'=1+1", 'truncated', '', '{"refusal":1}')
+    >>> cell("=1+1"), cell(["truncated"]), cell(None), cell({"refusal": 1}), cell(-5)
+    ("'=1+1", 'truncated', '', '{"refusal":1}', '-5')
     """
     if isinstance(value, Mapping):
         said = msgspec.json.encode(value).decode()
@@ -333,4 +375,5 @@ def cell(value: Any) -> str:
         said = " ".join(map(str, value))
     else:
         said = "" if value is None else str(value)
-    return f"'{said}" if said.startswith(_FORMULA) else said
+    formula = said.startswith(_FORMULA) and not isinstance(value, int | float)
+    return f"'{said}" if formula else said
