@@ -116,6 +116,7 @@ class Commands(LazyGroup):
             "services.cli.mcp:mcp",
             "Serve the API at KEELWATCH_API_URL to agents on call, by MCP: they read incidents, and decide what a key "
             "may.",
+        ),
         Later(
             "receiver", "services.cli.receivers:app", "Receivers: who is told of incidents, and whether they hear it."
         ),

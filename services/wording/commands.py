@@ -39,6 +39,8 @@ NEVER: Final = "none yet"
 def silenced(id: str, until: datetime) -> str:
     """A silence that was made, and its end: the default one was not typed by anybody."""
     return f"silenced: {id} until {numbers.moment(until)}"
+
+
 def accepted(receiver: str, answer: str) -> str:
     """That a receiver took a message, and what it answered."""
     return f"{receiver}: accepted{f' ({answer})' if answer else ''}"
