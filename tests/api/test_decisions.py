@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from schemas.base import iso
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
 from services.alert.state import AlertState, Mute
@@ -277,3 +278,38 @@ def test_of_many_who_unmute_at_the_same_time_one_does(api: Api) -> None:
     assert {answer.json()["detail"] for answer in answers if answer.status_code == 409} == {
         decided_already(one) for one in api.database.query(decisions.of_route, ROUTE)
     }
+
+
+def muted(api: Api, since: datetime) -> None:
+    mute = Mute("0" * 16, "false_alarm", "ines", "a load test", since, ("a",))
+    with api.database.write() as connection:
+        version, _ = step_states.load(connection, "alert", ROUTE) or (0, b"")
+        step_states.save(connection, "alert", ROUTE, version, pack(AlertState(ROUTE, mutes={mute.fingerprint: mute})))
+
+
+@pytest.mark.parametrize("said", [{}, {"ts": later(0).isoformat()}])
+def test_what_a_clock_that_runs_ahead_muted_is_unmuted_once(api: Api, said: dict[str, str]) -> None:
+    muted(api, later(2))
+    body = {"kind": "unmute", **SAID, **said}
+    first = asked(api, "POST", PATH, json=body)
+    assert (first.status_code, first.json()["ts"]) == (202, iso(later(0 if said else 2)))
+    for actor in ("theo", "ines"):
+        again = asked(api, "POST", PATH, json={**body, "actor": actor})
+        assert (again.status_code, "mara has decided the same already" in again.json()["detail"]) == (409, True)
+
+
+def test_what_is_muted_again_after_an_unmute_is_unmuted_again(api: Api) -> None:
+    muted(api, later(-2))
+    assert asked(api, "POST", PATH, json={"kind": "unmute", **SAID, "ts": later(-1).isoformat()}).status_code == 202
+    muted(api, later(-0.5))
+    assert asked(api, "POST", PATH, json={"kind": "unmute", **SAID}).status_code == 202
+
+
+def test_no_decision_names_an_incident_of_another_route(api: Api, incident: Incident) -> None:
+    with api.database.write() as connection:
+        routes.ensure(connection, "other/prod")
+    for kind in get_args(DecisionKind):
+        model = {"model": {"requested": "m"}} if kind == "announce" else {}
+        answer = decide(api, kind, incident, route="other/prod", **model)
+        told = (409, f"the incident is of another route, {ROUTE}")
+        assert (answer.status_code, answer.json()["detail"]) == told, kind

@@ -21,6 +21,7 @@ from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, problem_of_violation, query_store
 from services.api.known_routes import check_route_known
+from services.api.route_snapshot import muted_alerts
 from services.monitor import Monitor
 from services.store import decisions as decision_store
 from services.store import incidents
@@ -152,6 +153,9 @@ async def write_draft(
         raise Problem(409, NO_INCIDENT)
     now = decisions.clock()
     ts = decision_time(named, now)
+    if draft.kind == "unmute":  # what was muted by a route's clock that runs ahead is unmuted after that
+        mutes = await query_store(database, muted_alerts, draft.route, now)
+        ts = max([ts, *(one.since for one in mutes if not one.is_accepted)])
     signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
     decision = completed(_timed(signed, now if draft.kind == "silence" else ts), ts)
     try:
