@@ -44,7 +44,8 @@ class DecisionContext:
 
     Attributes:
         named: the incident that it names. is_open: whether its route has an unresolved one.
-        earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
+        earlier: the newest of the route that are of its kind, or end an incident, in order.
+        applied: ids of those that took effect.
         baseline: the one that is pinned. silences: those that hold, or will in a moment.
         is_held: whether a ceiling holds the first baseline back. mutes: of an `unmute`, what is muted on the route.
     """

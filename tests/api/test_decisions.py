@@ -313,3 +313,17 @@ def test_no_decision_names_an_incident_of_another_route(api: Api, incident: Inci
         answer = decide(api, kind, incident, route="other/prod", **model)
         told = (409, f"the incident is of another route, {ROUTE}")
         assert (answer.status_code, answer.json()["detail"]) == told, kind
+
+
+@pytest.mark.parametrize("kind", ["comment", "silence"])
+def test_who_was_first_is_known_however_much_was_written_since(api: Api, incident: Incident, kind: str) -> None:
+    assert decide(api, "resolve", incident, actor="theo").status_code == 202
+    with api.database.write() as connection:
+        for i in range(205):
+            decisions.add(connection, decision(kind, ts=later(-0.01), incident=incident.id, reason=f"line {i}"), NOW)
+    [first, *_] = written(api, incident.id)
+    late = decide(api, "false_alarm", incident, actor="eve")
+    assert (late.status_code, late.json()["detail"]) == (409, ended_already(first))
+    if kind == "comment":
+        again = decide(api, kind, incident, reason="line 204")
+        assert (again.status_code, "mara has written the same already" in again.json()["detail"]) == (409, True)
