@@ -100,7 +100,7 @@ def _context_of(connection: Connection, decision: Decision, now: datetime) -> De
     baseline = baselines.current_pinnings(connection, [decision.route]).get(decision.route)
     held = silences.of_route(connection, decision.route, now)
     held = silences_of(silences.on_the_way(connection, (decision.route,)), held)
-    held = tuple(one for one in held if one.holds(max(now, decision.ts)))  # a route's clock may run ahead
+    held = tuple(one for one in held if one.holds(now))  # by the clock on the wall, also where the route's runs ahead
     waits = bool(readings.held_back(connection, (decision.route,)))
     pinned = None if baseline is None else baseline.baseline
     mutes = muted_alerts(connection, decision.route, now) if decision.kind == "unmute" else ()

@@ -327,3 +327,38 @@ def test_who_was_first_is_known_however_much_was_written_since(api: Api, inciden
     if kind == "comment":
         again = decide(api, kind, incident, reason="line 204")
         assert (again.status_code, "mara has written the same already" in again.json()["detail"]) == (409, True)
+
+
+def test_a_silence_goes_by_the_clock_on_the_wall_where_the_incidents_runs_ahead(database: Database) -> None:
+    recorded(database, alert("firing", 300, hours=200))
+    api = api_on(database, Wire())
+    [ahead] = api.database.query(incidents.find)
+    assert ahead.updated_at > later(4)
+    told = decide(api, "silence", ahead, hours=2)
+    assert (told.status_code, told.json()["until"]) == (202, iso(later(2)))
+    again = decide(api, "silence", ahead, hours=2, actor="theo")
+    assert (again.status_code, "mara has decided the same already" in again.json()["detail"]) == (409, True)
+    body = {"incident": ahead.id, **SAID, "hours": 4, "actor": "ines"}
+    longer = asked(api, "POST", "/v1/silences", json=body)
+    assert (longer.status_code, longer.json()["until"]) == (202, iso(later(4)))
+    body = {"reason": "sooner", "actor": "mara", "hours": 3}
+    ended = asked(api, "POST", f"/v1/silences/{longer.json()['id']}/end", json=body)
+    assert (ended.status_code, ended.json()["until"]) == (202, iso(later(3)))
+
+
+@pytest.mark.parametrize("kind", ["silence", "snooze"])
+def test_what_would_be_over_already_is_refused(api: Api, incident: Incident, kind: str) -> None:
+    for said, field in (
+        ({"ts": later(-2_400).isoformat(), "hours": 1}, "hours"),
+        ({"ts": later(-2_400).isoformat(), "expires": later(-2_300).isoformat()}, "expires"),
+        ({"ts": later(-2_400).isoformat()}, "ts"),
+        ({"expires": later(0).isoformat()}, "expires"),
+    ):
+        answer = decide(api, kind, incident, **said)
+        assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, [field]), said
+    assert written(api, incident.id) == []
+    said = {"ts": later(-2).isoformat(), "hours": 3}
+    for _ in range(2):  # counted from its own time: sent again it is the same one
+        told = decide(api, kind, incident, **said)
+        assert (told.status_code, told.json()["until"]) == (202, iso(later(1)))
+    assert len(written(api, incident.id)) == 1
