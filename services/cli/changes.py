@@ -12,6 +12,7 @@ from services.api.auth.api_key import FORM, parse_key
 from services.cli.output import ERR, OUT
 from services.errors import InputError
 from services.settings import Settings, load_settings
+from services.wording.unseen import on_one_line
 
 app = typer.Typer(help="Changes of a route's model.", no_args_is_help=True)
 _SECONDS = 30.0
@@ -94,7 +95,7 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
         ) from None
     if answer.is_success:
         return told
-    detail = str(told.get("detail", answer.reason_phrase))
+    detail = on_one_line(str(told.get("detail", answer.reason_phrase)))  # other people's words are in it
     if answer.status_code < 500 and answer.status_code != 409:
         raise InputError(detail)
     raise _failed(detail)

@@ -78,6 +78,20 @@ def test_each_command_is_one_transition_and_the_second_press_is_told_who_was_fir
     assert decided(there) == [one]
 
 
+def test_what_others_wrote_reaches_no_terminal_raw(there: Listening, keelwatch: Command) -> None:
+    id = the_incident(there).id
+    who = "mara\x1b[2J\nkeelwatch: all is well\u202e"
+    assert keelwatch("incident", "ack", id, "--reason", who, "--actor", who)[0] == 0
+    code, _, told = keelwatch("incident", "ack", id, "--actor", "theo")
+    shown = r"mara\u001b[2J\nkeelwatch: all is well\u202e"
+    assert (code, told.startswith(f"keelwatch: {shown} has "), told.count("\n")) == (1, True, 1)
+    there.carry()
+    named = ("--database", there.api.database.engine.url.render_as_string(hide_password=False))
+    for words in (("show", id, "--verbose"), ("show", id), ("list",)):
+        code, out, _ = keelwatch("incident", *words, *named)
+        assert (code, {"\x1b", "\u202e"}.isdisjoint(out)) == (0, True), words
+
+
 def test_nothing_is_decided_after_resolve(there: Listening, keelwatch: Command) -> None:
     id = the_incident(there).id
     assert keelwatch("incident", "resolve", id, "--reason", "handled", "--actor", "mara")[0] == 0

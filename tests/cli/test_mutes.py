@@ -56,7 +56,10 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(keelwatch, monkeypatch, tmp
     monkeypatch.setattr(OUT, "_width", 300)
     url = f"sqlite:///{tmp_path}/kw.db"
     now = datetime.now(UTC)
-    for reason, shown in (("[/b] done [red]x[/red] :boom:", "[/b] done [red]x[/red] :boom:"),):
+    for reason, shown in (
+        ("[/b] done [red]x[/red] :boom:", "[/b] done [red]x[/red] :boom:"),
+        ("\x1b[2Jgone\nb\u202e", "\\u001b[2Jgone\\nb\\u202e"),
+    ):
         with closing(open_database(url)) as database:
             mute = Mute("a" * 16, "false_alarm", f"mara {reason[:5]}", reason, now, ("x",))
             silence = decision("silence", ts=now, actor=f"theo {reason[:5]}", reason=reason)
