@@ -89,7 +89,7 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
             answer = client.request(method, path, **sent)
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise _failed(
+        raise failed(
             f"no Keelwatch API answers at {url} ({type(error).__name__}): start `keelwatch api` or `keelwatch up`, "
             "or set KEELWATCH_API_URL"
         ) from None
@@ -98,7 +98,7 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
     detail = on_one_line(str(told.get("detail", answer.reason_phrase)))  # other people's words are in it
     if answer.status_code < 500 and answer.status_code != 409:
         raise InputError(detail)
-    raise _failed(detail)
+    raise failed(detail)
 
 
 def credentials(settings: Settings) -> dict[str, str]:
@@ -117,6 +117,7 @@ def credentials(settings: Settings) -> dict[str, str]:
     return {"authorization": f"Bearer {key.text}"}
 
 
-def _failed(line: str) -> typer.Exit:
+def failed(line: str) -> typer.Exit:
+    """What ends a command that could not be done, for no fault of who typed it: the line is printed, exit code 1."""
     ERR.print(f"keelwatch: {line}", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -36,7 +36,9 @@ def add(
     settings = load_settings()
     body = {"route": route, "hours": hours, "fingerprint": fingerprint, "reason": reason}
     told = post_to_api(settings, "/v1/silences", body | named_actor(settings, actor))
-    OUT.print(words.silenced(told["id"], datetime.fromisoformat(told["until"])), markup=False, soft_wrap=True)
+    until = told.get("until")  # an older API does not say
+    ends = None if until is None else datetime.fromisoformat(until)
+    OUT.print(words.silenced(told["id"], ends), markup=False, soft_wrap=True)
 
 
 @app.command("list")

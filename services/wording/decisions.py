@@ -193,6 +193,11 @@ def no_incident_so(start: str) -> str:
     return f"incident {start}: no id begins so; the incident's page and messages show it"
 
 
+def older_api(url: str) -> str:
+    """That the API that was asked cannot find incidents for commands."""
+    return f"the API at {url} is older than this command, and finds no incident by its id: update it, or decide there"
+
+
 def many_incidents_so(start: str, found: Sequence[tuple[str, str, str]], more: bool) -> str:
     """That several do: (id, route, state), so that the one that is meant can be named."""
     told = ", ".join(f"{id} ({route}, {state})" for id, route, state in found)
