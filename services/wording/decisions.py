@@ -106,6 +106,7 @@ UNSAID_REASONS: Final[Mapping[DecisionKind, str]] = {
     "end_silence": "no longer needed",
 }
 """What stands in the timeline where nobody has to say why, and nobody did."""
+REASON: Final = "Reason"
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
 OVER: Final = "it is over"
