@@ -44,7 +44,8 @@ class DecisionContext:
 
     Attributes:
         named: the incident that it names. is_open: whether its route has an unresolved one.
-        earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
+        earlier: the newest of the route that are of its kind, or end an incident, in order.
+        applied: ids of those that took effect.
         baseline: the one that is pinned. silences: those that hold, or will in a moment.
         is_held: whether a ceiling holds the first baseline back. mutes: of an `unmute`, what is muted on the route.
     """
@@ -61,6 +62,8 @@ class DecisionContext:
 
 def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     """Why the decision would change nothing, in words: who did what when. None when it would."""
+    if known.named is not None and known.named.route != decision.route:
+        return words.of_another_route(known.named.route)
     if decision.kind == "end_silence":
         return None if _ends_any(decision, known) else _nothing_to_end(decision, known)
     return _CHECKS.get(decision.kind, _cannot_move)(decision, known)
@@ -75,8 +78,6 @@ def _cannot_move(decision: Decision, known: DecisionContext) -> str | None:
             return words.no_incident(decision.route)
         if decision.kind == "accept_baseline" and not known.is_open and known.baseline is None and not known.is_held:
             return words.still_learning(decision.route)
-    elif named.route != decision.route:
-        return words.of_another_route(named.route)
     elif named.state == "resolved" or named.state == _LEADS_TO.get(decision.kind):
         return words.already(named.state, *_by_whom(named))
     ends = named is not None or decision.kind in _NEEDS_INCIDENT
@@ -85,8 +86,8 @@ def _cannot_move(decision: Decision, known: DecisionContext) -> str | None:
 
 def _cannot_comment(decision: Decision, known: DecisionContext) -> str | None:
     """A comment changes nothing, also of what is over; one that was sent twice stands there once."""
-    if known.named is None or known.named.route != decision.route:
-        return words.no_incident(decision.route) if known.named is None else words.of_another_route(known.named.route)
+    if known.named is None:
+        return words.no_incident(decision.route)
     said = (decision.kind, decision.incident, decision.actor, decision.reason)
     for one in known.earlier:
         if (one.kind, one.incident, one.actor, one.reason) == said and abs(one.ts - decision.ts) <= AGAIN:
@@ -99,8 +100,9 @@ def _cannot_unmute(decision: Decision, known: DecisionContext) -> str | None:
     before = [one for one in known.earlier if one.kind == "unmute"]
     for mute in known.mutes:
         about = not mute.is_accepted and decision.fingerprint in (None, mute.fingerprint)
-        ends = (one for one in before if one.fingerprint in (None, mute.fingerprint) and one.ts >= mute.since)
-        if about and next(ends, None) is None:
+        if about and not any(
+            one.fingerprint in (None, mute.fingerprint) and _ends(one, mute, decision) for one in before
+        ):
             return None
     like = [
         one
@@ -108,6 +110,11 @@ def _cannot_unmute(decision: Decision, known: DecisionContext) -> str | None:
         if None in (one.fingerprint, decision.fingerprint) or one.fingerprint == decision.fingerprint
     ]
     return words.decided_already(like[-1]) if like else words.no_mute(decision.route)
+
+
+def _ends(one: Decision, mute: Mute, decision: Decision) -> bool:
+    """Whether the earlier one ends the mute; its route's clock, by which it was made, may run ahead of who decides."""
+    return one.ts >= mute.since or (decision.ts < mute.since and abs(one.ts - decision.ts) <= AGAIN)
 
 
 _CHECKS: Final[Mapping[DecisionKind, Callable[[Decision, DecisionContext], str | None]]] = {

@@ -17,7 +17,13 @@ from sqlalchemy import Connection
 from schemas.decision import Decision, silences_of
 from schemas.incident import Incident
 from schemas.topics import DECISIONS
-from services.api.decision_conflicts import DecisionContext, conflict_of, incident_changes_since, route_changes_since
+from services.api.decision_conflicts import (
+    ENDS,
+    DecisionContext,
+    conflict_of,
+    incident_changes_since,
+    route_changes_since,
+)
 from services.api.http.problems import LOG, call_store
 from services.api.route_snapshot import muted_alerts
 from services.ports import Clock
@@ -75,7 +81,7 @@ class DecisionWriter:
         known = _context_of(connection, decision, self.clock())
         reason = conflict_of(decision, known)
         if reason is None and seen is not None:
-            reason = _changes_since(seen, known)
+            reason = _changes_since(connection, seen, decision.route, known)
         if reason is not None:
             raise StaleDecision(reason)
         decisions.add(connection, decision, self.clock())
@@ -85,7 +91,7 @@ def _context_of(connection: Connection, decision: Decision, now: datetime) -> De
     named = None if decision.incident is None else incidents.get(connection, decision.incident)
     if decision.incident is not None and named is None:
         raise StaleDecision(NO_INCIDENT)
-    earlier = decisions.of_route(connection, decision.route)
+    earlier = decisions.of_route(connection, decision.route, {decision.kind, *ENDS})
     if named is None:
         applied = journal.known_ids(connection, decision.route, earlier)
     else:
@@ -94,19 +100,18 @@ def _context_of(connection: Connection, decision: Decision, now: datetime) -> De
     baseline = baselines.current_pinnings(connection, [decision.route]).get(decision.route)
     held = silences.of_route(connection, decision.route, now)
     held = silences_of(silences.on_the_way(connection, (decision.route,)), held)
-    held = tuple(one for one in held if one.holds(max(now, decision.ts)))  # a route's clock may run ahead
+    held = tuple(one for one in held if one.holds(now))  # by the clock on the wall, also where the route's runs ahead
     waits = bool(readings.held_back(connection, (decision.route,)))
     pinned = None if baseline is None else baseline.baseline
     mutes = muted_alerts(connection, decision.route, now) if decision.kind == "unmute" else ()
     return DecisionContext(named, is_open, earlier, applied, pinned, held, waits, mutes)
 
 
-def _changes_since(seen: str, known: DecisionContext) -> str | None:
+def _changes_since(connection: Connection, seen: str, route: str, known: DecisionContext) -> str | None:
     if known.named is None:
-        return route_changes_since(seen, next(reversed(known.earlier), None), known.baseline)
-    id = known.named.id
-    pending = [one for one in known.earlier if one.incident == id and one.id not in known.applied]
-    return incident_changes_since(seen, known.named, pending)
+        return route_changes_since(seen, next(reversed(decisions.of_route(connection, route)), None), known.baseline)
+    decided = decisions.of_incident(connection, known.named.id)
+    return incident_changes_since(seen, known.named, [one for one in decided if one.id not in known.applied])
 
 
 def decision_time(named: Incident | None, now: datetime) -> datetime:

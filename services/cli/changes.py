@@ -12,6 +12,7 @@ from services.api.auth.api_key import FORM, parse_key
 from services.cli.output import ERR, OUT
 from services.errors import InputError
 from services.settings import Settings, load_settings
+from services.wording.unseen import on_one_line
 
 app = typer.Typer(help="Changes of a route's model.", no_args_is_help=True)
 _SECONDS = 30.0
@@ -88,16 +89,16 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
             answer = client.request(method, path, **sent)
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise _failed(
+        raise failed(
             f"no Keelwatch API answers at {url} ({type(error).__name__}): start `keelwatch api` or `keelwatch up`, "
             "or set KEELWATCH_API_URL"
         ) from None
     if answer.is_success:
         return told
-    detail = str(told.get("detail", answer.reason_phrase))
+    detail = on_one_line(str(told.get("detail", answer.reason_phrase)))  # other people's words are in it
     if answer.status_code < 500 and answer.status_code != 409:
         raise InputError(detail)
-    raise _failed(detail)
+    raise failed(detail)
 
 
 def credentials(settings: Settings) -> dict[str, str]:
@@ -116,6 +117,7 @@ def credentials(settings: Settings) -> dict[str, str]:
     return {"authorization": f"Bearer {key.text}"}
 
 
-def _failed(line: str) -> typer.Exit:
+def failed(line: str) -> typer.Exit:
+    """What ends a command that could not be done, for no fault of who typed it: the line is printed, exit code 1."""
     ERR.print(f"keelwatch: {line}", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from schemas.base import iso
 from services.cli.options import BootstrapOption, DatabaseOption, broker, connected, opened
@@ -20,6 +19,7 @@ from services.stream import dead_letters
 from services.stream.dead_letters import FoundDeadLetter
 from services.wording import receipts
 from services.wording.dead_letters import missing_content
+from services.wording.unseen import escaped_unseen
 
 app = typer.Typer(help="Dead letters: records that a step could not read.", no_args_is_help=True)
 
@@ -136,6 +136,6 @@ def _table(found: list[dict[str, Any]], content: bool) -> Table:
         _, topic, partition, offset = row["source"] or (None, row["topic"], "", "")
         cells = [topic, partition, offset, row["step"] or "", row["first_seen"] or "", row.get("length", "")]
         texts = [row["reason"], *([row.get("content") or row.get("no_content", "")] if content else [])]
-        # Records are hostile: their text is no markup.
-        table.add_row(*[Text(str(cell)) for cell in (*cells, *texts)])
+        # Records are hostile: a terminal is not to obey their text.
+        table.add_row(*[escaped_unseen(str(cell)) for cell in (*cells, *texts)])
     return table

@@ -160,7 +160,7 @@ def demo(
     begin = time.monotonic()
 
     def say(line: str) -> None:
-        OUT.print(f"[dim]{time.monotonic() - begin:5.1f} s[/]  {line}", soft_wrap=True)
+        OUT.print(Text(f"{time.monotonic() - begin:5.1f} s", "dim").append(f"  {line}", "not dim"), soft_wrap=True)
 
     try:
         with stoppable() as stop, staged(SECONDS, lambda: stop.asked) as stage:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from schemas.decision import DecisionKind
-from services.cli.changes import ask_api, named_actor, post_to_api
+from services.cli.changes import API_URL, ask_api, failed, named_actor, post_to_api
 from services.cli.options import HOURS, ActorOption, HoursOption, ReasonOption
 from services.cli.output import OUT, STDOUT, JsonOption, check_writable, write_json
 from services.errors import InputError
@@ -104,12 +104,18 @@ def _incident(settings: Settings, start: str) -> dict[str, Any]:
     """The incident whose id begins so.
 
     Raises:
-        InputError: if there is none, or several.
+        InputError: if there is none, or several. typer.Exit: if the API cannot look for one.
     """
     digits = start.strip().lower()
     if not _START.fullmatch(digits):
         raise InputError(f"ID {start}: must be the 4 to 16 first digits (0-9, a-f) of an incident's id")
-    found = ask_api(settings, "GET", "/v1/incidents", params={"id": digits, "limit": _SHOWN + 1})["items"]
+    try:
+        found = ask_api(settings, "GET", "/v1/incidents", params={"id": digits, "limit": _SHOWN + 1})["items"]
+    except InputError as refused:
+        if not str(refused).startswith("id: is no parameter"):
+            raise
+        raise failed(words.older_api(settings.api_url or API_URL)) from None
+    found = [one for one in found if one["id"].startswith(digits)]  # one that is older still gives all
     if len(found) == 1:
         return dict(found[0])
     if not found:

@@ -30,6 +30,7 @@ from services.store.api_keys import ApiKey
 from services.store.engine import Database, open_database
 from services.wording import receipts
 from services.wording.numbers import moment
+from services.wording.unseen import on_one_line
 
 app = typer.Typer(help="API keys. While there is none the API answers on this machine alone.", no_args_is_help=True)
 
@@ -77,7 +78,7 @@ def list_keys(database: DatabaseOption = None, json: JsonOption = None) -> None:
     for key in found:
         worth = key_state(key.expires, key.revoked, now)
         times = (_day(key.created), _day(key.revoked or key.expires) or "never", _day(key.used) or "never")
-        table.add_row(key.id, key.name, key.role, ", ".join(key.routes), worth, *times)
+        table.add_row(key.id, on_one_line(key.name), key.role, ", ".join(key.routes), worth, *times)
     OUT.print(table if found else receipts.NO_KEY)
 
 

@@ -20,6 +20,7 @@ from services.store import routes
 from services.wording import commands as words
 from services.wording.decisions import DECISIONS
 from services.wording.numbers import moment
+from services.wording.unseen import on_one_line
 
 app = typer.Typer(help="Mutes: what fires unheard since somebody resolved it.", no_args_is_help=True)
 
@@ -33,7 +34,8 @@ def list_mutes(database: DatabaseOption = None, json: JsonOption = None) -> None
         return
     table = Table(*words.MUTE_COLUMNS, box=None)
     for route, one in found:
-        table.add_row(route, one.fingerprint, DECISIONS[one.kind].done, moment(one.until), one.actor, one.reason)
+        said = map(on_one_line, (one.actor, one.reason))
+        table.add_row(route, one.fingerprint, DECISIONS[one.kind].done, moment(one.until), *said)
     OUT.print(table if found else words.NO_MUTE)
 
 

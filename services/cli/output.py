@@ -21,8 +21,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from services.errors import InputError
 
-OUT: Final = Console(highlight=False)
-ERR: Final = Console(stderr=True, highlight=False)
+_AS_WRITTEN: Final[dict[str, Any]] = {"highlight": False, "markup": False, "emoji": False}
+"""What people wrote is text: neither its brackets nor its colons mean anything here."""
+OUT: Final = Console(**_AS_WRITTEN)
+ERR: Final = Console(stderr=True, **_AS_WRITTEN)
 STDOUT: Final = "-"
 OWNER_ONLY: Final = 0o600
 
@@ -119,7 +121,7 @@ def _for_owner(path: str, flags: int) -> int:
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar over `total` bytes on a terminal's stderr, silent elsewhere: tell it the bytes that were read."""
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda taken: bar.advance(task, taken)

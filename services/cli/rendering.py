@@ -20,6 +20,7 @@ from services.wording import commands as words
 from services.wording.decisions import unheard
 from services.wording.incidents import headline_in_full
 from services.wording.numbers import short_moment
+from services.wording.unseen import escaped_unseen, on_one_line
 
 _COLOURS: Final = {"info": "blue", "warning": "yellow", "error": "red", "critical": "bold red"}
 
@@ -36,7 +37,8 @@ def route_table(states: Sequence[DetectState]) -> Table:
 
 def mute_line(route: str, mute: Mute) -> Text:
     """One mute of a route: muted is never the same as quiet."""
-    return Text(words.unheard(route, unheard(mute.kind, mute.actor, mute.reason, mute.since, mute.until)))
+    told = unheard(mute.kind, mute.actor, mute.reason, mute.since, mute.until)
+    return Text(on_one_line(words.unheard(route, told)))
 
 
 def volatile_line(route: str, field: str) -> Text:
@@ -47,10 +49,10 @@ def volatile_line(route: str, field: str) -> Text:
 def incident_panel(found: Incident, verbose: bool = False) -> Panel:
     """One incident: what happened, who changed and why, timeline; with `verbose` the numbers and ids behind it."""
     head = Text()
-    head.append(f"{headline_in_full(found)}\n\n", style="bold")
+    head.append(f"{escaped_unseen(headline_in_full(found))}\n\n", style="bold")
     for name, value in words.incident_rows(found, verbose):
         head.append(f"{name}: ", style="dim")
-        head.append(f"{value}\n", style=_COLOURS.get(found.severity if name == "severity" else "", ""))
+        head.append(f"{escaped_unseen(value)}\n", style=_COLOURS.get(found.severity if name == "severity" else "", ""))
     title = Text(f"incident {found.id}  {found.route}", style=_COLOURS[found.severity])
     return Panel(Group(head, _timeline(found.timeline, verbose)), title=title, title_align="left")
 
@@ -60,9 +62,9 @@ def _timeline(entries: Sequence[TimelineEntry], verbose: bool) -> Table:
     table.add_column(no_wrap=True, style="dim")
     table.add_column(ratio=1)
     for entry in entries:
-        text = Text(entry.text)
+        text = Text(on_one_line(entry.text))
         if verbose and entry.details:
-            text.append(f"\n{entry.details}", style="dim")
+            text.append(f"\n{escaped_unseen(entry.details)}", style="dim")
         table.add_row(short_moment(entry.ts), text)
     return table
 
@@ -81,5 +83,5 @@ def incident_list(found: Sequence[Incident]) -> Group:
     for one in found:
         head = Text(f"{one.id}  ").append(one.severity, style=_COLOURS[one.severity])
         head.append(f"  {words.listed(one)}")
-        lines += [head, Padding(Text(headline_in_full(one)), (0, 0, 0, 4))]
+        lines += [head, Padding(Text(on_one_line(headline_in_full(one))), (0, 0, 0, 4))]
     return Group(*lines)

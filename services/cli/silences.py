@@ -17,6 +17,7 @@ from services.settings import load_settings
 from services.store import silences
 from services.wording import commands as words
 from services.wording.numbers import moment
+from services.wording.unseen import on_one_line
 
 app = typer.Typer(help="Silences: for a while nobody is told of a route's alerts.", no_args_is_help=True)
 
@@ -35,7 +36,9 @@ def add(
     settings = load_settings()
     body = {"route": route, "hours": hours, "fingerprint": fingerprint, "reason": reason}
     told = post_to_api(settings, "/v1/silences", body | named_actor(settings, actor))
-    OUT.print(words.silenced(told["id"], datetime.fromisoformat(told["until"])), markup=False, soft_wrap=True)
+    until = told.get("until")  # an older API does not say
+    ends = None if until is None else datetime.fromisoformat(until)
+    OUT.print(words.silenced(told["id"], ends), markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -50,7 +53,8 @@ def list_silences(database: DatabaseOption = None, json: JsonOption = None) -> N
     table = Table(*words.SILENCE_COLUMNS, box=None)
     for one in found:
         what = words.ALL_ALERTS if one.fingerprint is None else one.fingerprint
-        table.add_row(one.id, one.route, what, moment(one.until), str(len(kept.get(one.id, ()))), one.actor, one.reason)
+        said = map(on_one_line, (one.actor, one.reason))
+        table.add_row(one.id, one.route, what, moment(one.until), str(len(kept.get(one.id, ()))), *said)
     OUT.print(table if found else words.NO_SILENCE)
 
 

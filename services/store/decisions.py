@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -100,9 +100,14 @@ def of_incident(connection: Connection, incident: str) -> tuple[Decision, ...]:
     return tuple(Decision.stored(*row) for row in connection.execute(query.order_by(_DECISIONS.c.seq)))
 
 
-def of_route(connection: Connection, route: str) -> tuple[Decision, ...]:
-    """The newest decisions of a route that are still kept here, in order."""
+def of_route(connection: Connection, route: str, kinds: Collection[DecisionKind] = ()) -> tuple[Decision, ...]:
+    """The newest decisions of a route that are still kept here, in order: of these kinds, else all but comments.
+
+    Of one kind there may be any number, as of comments: whoever looks for another one asks for that.
+    """
     query = select(_DECISIONS.c.payload, _DECISIONS.c.id).where(_DECISIONS.c.route == route)
+    is_comment = _is_of_kind(_DECISIONS.c.payload, ("comment",))
+    query = query.where(_is_of_kind(_DECISIONS.c.payload, kinds) if kinds else ~is_comment)
     found = connection.execute(query.order_by(_DECISIONS.c.seq.desc()).limit(CLAIMED_AT_ONCE)).all()
     return tuple(Decision.stored(*row) for row in reversed(found))
 
@@ -253,5 +258,9 @@ def _narrowed(
     if wanted.incident is not None:
         query = query.where(payload.contains(f'"incident":"{wanted.incident}"', autoescape=True))
     if wanted.kinds:
-        query = query.where(or_(*(payload.contains(f'"kind":"{kind}"', autoescape=True) for kind in wanted.kinds)))
+        query = query.where(_is_of_kind(payload, wanted.kinds))
     return query
+
+
+def _is_of_kind(payload: ColumnElement[Any], kinds: Collection[DecisionKind]) -> ColumnElement[bool]:
+    return or_(*(payload.contains(f'"kind":"{kind}"', autoescape=True) for kind in kinds))

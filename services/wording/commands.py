@@ -36,9 +36,9 @@ NO_ROUTE: Final = "no route yet"
 NEVER: Final = "none yet"
 
 
-def silenced(id: str, until: datetime) -> str:
-    """A silence that was made, and its end: the default one was not typed by anybody."""
-    return f"silenced: {id} until {numbers.moment(until)}"
+def silenced(id: str, until: datetime | None) -> str:
+    """A silence that was made, and its end where it is told: the default one was not typed by anybody."""
+    return f"silenced: {id}" + ("" if until is None else f" until {numbers.moment(until)}")
 
 
 def accepted(receiver: str, answer: str) -> str:

@@ -106,6 +106,7 @@ UNSAID_REASONS: Final[Mapping[DecisionKind, str]] = {
     "end_silence": "no longer needed",
 }
 """What stands in the timeline where nobody has to say why, and nobody did."""
+REASON: Final = "Reason"
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
 OVER: Final = "it is over"
@@ -191,6 +192,11 @@ def answered(kind: DecisionKind, route: str, incident: str, until: datetime | No
 def no_incident_so(start: str) -> str:
     """That no incident has an id that begins so, or none that the key sees."""
     return f"incident {start}: no id begins so; the incident's page and messages show it"
+
+
+def older_api(url: str) -> str:
+    """That the API that was asked cannot find incidents for commands."""
+    return f"the API at {url} is older than this command, and finds no incident by its id: update it, or decide there"
 
 
 def many_incidents_so(start: str, found: Sequence[tuple[str, str, str]], more: bool) -> str:

@@ -25,6 +25,15 @@ def escaped_unseen(text: str) -> str:
     return text.translate({ord(one): json.dumps(one)[1:-1] for one in set(text) if _is_unseen(one)})
 
 
+def on_one_line(text: str) -> str:
+    r"""The same with line breaks written out too, for a line of which no other one is to seem to be part.
+
+    >>> print(on_one_line("a\nkeelwatch: b\x1b"))
+    a\nkeelwatch: b\u001b
+    """
+    return escaped_unseen(text).replace("\n", r"\n")
+
+
 def _is_unseen(one: str) -> bool:
     if one == "\n":
         return False

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from schemas.base import iso
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
 from services.alert.state import AlertState, Mute
@@ -277,3 +278,87 @@ def test_of_many_who_unmute_at_the_same_time_one_does(api: Api) -> None:
     assert {answer.json()["detail"] for answer in answers if answer.status_code == 409} == {
         decided_already(one) for one in api.database.query(decisions.of_route, ROUTE)
     }
+
+
+def muted(api: Api, since: datetime) -> None:
+    mute = Mute("0" * 16, "false_alarm", "ines", "a load test", since, ("a",))
+    with api.database.write() as connection:
+        version, _ = step_states.load(connection, "alert", ROUTE) or (0, b"")
+        step_states.save(connection, "alert", ROUTE, version, pack(AlertState(ROUTE, mutes={mute.fingerprint: mute})))
+
+
+@pytest.mark.parametrize("said", [{}, {"ts": later(0).isoformat()}])
+def test_what_a_clock_that_runs_ahead_muted_is_unmuted_once(api: Api, said: dict[str, str]) -> None:
+    muted(api, later(2))
+    body = {"kind": "unmute", **SAID, **said}
+    first = asked(api, "POST", PATH, json=body)
+    assert (first.status_code, first.json()["ts"]) == (202, iso(later(0 if said else 2)))
+    for actor in ("theo", "ines"):
+        again = asked(api, "POST", PATH, json={**body, "actor": actor})
+        assert (again.status_code, "mara has decided the same already" in again.json()["detail"]) == (409, True)
+
+
+def test_what_is_muted_again_after_an_unmute_is_unmuted_again(api: Api) -> None:
+    muted(api, later(-2))
+    assert asked(api, "POST", PATH, json={"kind": "unmute", **SAID, "ts": later(-1).isoformat()}).status_code == 202
+    muted(api, later(-0.5))
+    assert asked(api, "POST", PATH, json={"kind": "unmute", **SAID}).status_code == 202
+
+
+def test_no_decision_names_an_incident_of_another_route(api: Api, incident: Incident) -> None:
+    with api.database.write() as connection:
+        routes.ensure(connection, "other/prod")
+    for kind in get_args(DecisionKind):
+        model = {"model": {"requested": "m"}} if kind == "announce" else {}
+        answer = decide(api, kind, incident, route="other/prod", **model)
+        told = (409, f"the incident is of another route, {ROUTE}")
+        assert (answer.status_code, answer.json()["detail"]) == told, kind
+
+
+@pytest.mark.parametrize("kind", ["comment", "silence"])
+def test_who_was_first_is_known_however_much_was_written_since(api: Api, incident: Incident, kind: str) -> None:
+    assert decide(api, "resolve", incident, actor="theo").status_code == 202
+    with api.database.write() as connection:
+        for i in range(205):
+            decisions.add(connection, decision(kind, ts=later(-0.01), incident=incident.id, reason=f"line {i}"), NOW)
+    [first, *_] = written(api, incident.id)
+    late = decide(api, "false_alarm", incident, actor="eve")
+    assert (late.status_code, late.json()["detail"]) == (409, ended_already(first))
+    if kind == "comment":
+        again = decide(api, kind, incident, reason="line 204")
+        assert (again.status_code, "mara has written the same already" in again.json()["detail"]) == (409, True)
+
+
+def test_a_silence_goes_by_the_clock_on_the_wall_where_the_incidents_runs_ahead(database: Database) -> None:
+    recorded(database, alert("firing", 300, hours=200))
+    api = api_on(database, Wire())
+    [ahead] = api.database.query(incidents.find)
+    assert ahead.updated_at > later(4)
+    told = decide(api, "silence", ahead, hours=2)
+    assert (told.status_code, told.json()["until"]) == (202, iso(later(2)))
+    again = decide(api, "silence", ahead, hours=2, actor="theo")
+    assert (again.status_code, "mara has decided the same already" in again.json()["detail"]) == (409, True)
+    body = {"incident": ahead.id, **SAID, "hours": 4, "actor": "ines"}
+    longer = asked(api, "POST", "/v1/silences", json=body)
+    assert (longer.status_code, longer.json()["until"]) == (202, iso(later(4)))
+    body = {"reason": "sooner", "actor": "mara", "hours": 3}
+    ended = asked(api, "POST", f"/v1/silences/{longer.json()['id']}/end", json=body)
+    assert (ended.status_code, ended.json()["until"]) == (202, iso(later(3)))
+
+
+@pytest.mark.parametrize("kind", ["silence", "snooze"])
+def test_what_would_be_over_already_is_refused(api: Api, incident: Incident, kind: str) -> None:
+    for said, field in (
+        ({"ts": later(-2_400).isoformat(), "hours": 1}, "hours"),
+        ({"ts": later(-2_400).isoformat(), "expires": later(-2_300).isoformat()}, "expires"),
+        ({"ts": later(-2_400).isoformat()}, "ts"),
+        ({"expires": later(0).isoformat()}, "expires"),
+    ):
+        answer = decide(api, kind, incident, **said)
+        assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, [field]), said
+    assert written(api, incident.id) == []
+    said = {"ts": later(-2).isoformat(), "hours": 3}
+    for _ in range(2):  # counted from its own time: sent again it is the same one
+        told = decide(api, kind, incident, **said)
+        assert (told.status_code, told.json()["until"]) == (202, iso(later(1)))
+    assert len(written(api, incident.id)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -195,6 +196,16 @@ def test_comments_are_taken_on_old_pages_too_each_once(there: World) -> None:
     there.carry()
     assert theo.press("acknowledge").taken is False, "what was written meanwhile is to be read first"
     assert [entry.kind for entry in there.told()] == ["decision", "decision"]
+
+
+def test_a_comment_is_offered_and_taken_by_button_after_it_was_resolved(there: World) -> None:
+    recorded(there.database, decision("resolve", ts=later(-1), incident=there.incident().id))
+    shown = asked(there.seats[0].app, "GET", f"/incidents/{there.incident().id}", headers=HTML).text
+    assert re.findall(r'<button name="kind" value="(\w+)"', shown) == ["comment"]
+    assert "there is nothing to decide" in outline(shown).text
+    assert OnPage(there.seats[0], there.incident(), "mara").press("comment").taken
+    there.carry()
+    assert (there.incident().state, there.told()[-1].text) == ("resolved", "Comment by mara: seen")
 
 
 def test_a_comment_names_the_incident_that_it_is_about(there: World) -> None:

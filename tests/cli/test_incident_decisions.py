@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,51 @@ def test_each_command_is_one_transition_and_the_second_press_is_told_who_was_fir
     late = keelwatch("incident", command, id, *said, "--actor", "theo")  # and after it did
     assert (late[0], "already" in late[2]) == (1, True)
     assert decided(there) == [one]
+
+
+def test_what_others_wrote_reaches_no_terminal_raw(there: Listening, keelwatch: Command) -> None:
+    id = the_incident(there).id
+    who = "mara\x1b[2J\nkeelwatch: all is well\u202e"
+    assert keelwatch("incident", "ack", id, "--reason", who, "--actor", who)[0] == 0
+    code, _, told = keelwatch("incident", "ack", id, "--actor", "theo")
+    shown = r"mara\u001b[2J\nkeelwatch: all is well\u202e"
+    assert (code, told.startswith(f"keelwatch: {shown} has "), told.count("\n")) == (1, True, 1)
+    there.carry()
+    named = ("--database", there.api.database.engine.url.render_as_string(hide_password=False))
+    for words in (("show", id, "--verbose"), ("show", id), ("list",)):
+        code, out, _ = keelwatch("incident", *words, *named)
+        assert (code, {"\x1b", "\u202e"}.isdisjoint(out)) == (0, True), words
+
+
+def test_an_api_that_is_older_is_said_to_be_and_what_it_did_is_told(
+    keelwatch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Older(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._tell(422, {"detail": "id: is no parameter here; there are cursor, limit, route, state"})
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self._tell(202, {"id": "a" * 16, "ts": "2026-11-24T18:00:00Z"})
+
+        def _tell(self, status: int, said: dict[str, str]) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Older) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("KEELWATCH_API_URL", url)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for command in (("ack",), ("snooze",), ("resolve", "--reason", "x")):
+            code, out, told = keelwatch("incident", command[0], "abcdef", *command[1:])
+            assert (code, out, f"the API at {url} is older than this command" in plain(told)) == (1, "", True), command
+        code, out, _ = keelwatch("silence", "add", ROUTE, "--reason", "load test")
+        assert (code, out) == (0, f"silenced: {'a' * 16}\n")
+        server.shutdown()
 
 
 def test_nothing_is_decided_after_resolve(there: Listening, keelwatch: Command) -> None:

@@ -7,11 +7,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from services.alert.state import AlertState, Mute
+from services.cli.output import OUT
 from services.store import routes, step_states
 from services.store.codec import pack
 from services.store.engine import open_database
+from tests.support.api import recorded
 from tests.support.listening import listening
-from tests.support.records import ROUTE
+from tests.support.records import ROUTE, decision
 
 
 def test_a_mute_is_listed_and_ended_once(keelwatch, monkeypatch, tmp_path) -> None:
@@ -47,3 +49,27 @@ def test_a_mute_is_listed_and_ended_once(keelwatch, monkeypatch, tmp_path) -> No
         assert (code, "ines has decided the same already" in " ".join(told.split())) == (1, True)
         code, _, told = keelwatch(*one, "--actor", "theo")
         assert (code, "has decided the same already" in " ".join(told.split())) == (1, True)
+
+
+def test_what_people_wrote_is_shown_as_they_wrote_it(keelwatch, monkeypatch, tmp_path) -> None:
+    """Neither markup of ours, which `[/b]` would break, nor what a terminal obeys."""
+    monkeypatch.setattr(OUT, "_width", 300)
+    url = f"sqlite:///{tmp_path}/kw.db"
+    now = datetime.now(UTC)
+    for reason, shown in (
+        ("[/b] done [red]x[/red] :boom:", "[/b] done [red]x[/red] :boom:"),
+        ("\x1b[2Jgone\nb\u202e", "\\u001b[2Jgone\\nb\\u202e"),
+    ):
+        with closing(open_database(url)) as database:
+            mute = Mute("a" * 16, "false_alarm", f"mara {reason[:5]}", reason, now, ("x",))
+            silence = decision("silence", ts=now, actor=f"theo {reason[:5]}", reason=reason)
+            recorded(database, silence)
+            with database.write() as connection:
+                routes.ensure(connection, ROUTE)
+                version, _ = step_states.load(connection, "alert", ROUTE) or (0, b"")
+                step_states.save(connection, "alert", ROUTE, version, pack(AlertState(ROUTE, mutes={"a" * 16: mute})))
+        for listed in ("mute", "silence"):
+            code, out, _ = keelwatch(listed, "list", "--database", url)
+            assert code == 0
+            assert shown in out, listed
+            assert {"\x1b", "\u202e"}.isdisjoint(out), listed

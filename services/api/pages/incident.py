@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection
 
 from schemas.alert import Alert, rank
-from schemas.decision import Decision, Silence
+from schemas.decision import Decision, DecisionKind, Silence
 from schemas.evaluation import Comparison, HazardComparison
 from schemas.identity import IDENTITY_FIELDS, Model
 from schemas.incident import Incident, TimelineEntry, covering
@@ -225,11 +225,11 @@ def _who(identity: str, model: Model | None) -> IncidentIdentity:
 
 
 def _buttons(incident: Incident, silences: Sequence[Silence]) -> tuple[tuple[str, str, str], ...]:
-    """Decisions that would change something: none once it is resolved; a silence is ended where there is one."""
-    if incident.state == "resolved":
-        return ()
+    """What would do something: a comment alone once it is resolved; a silence is ended where there is one."""
     left_out = {"acknowledge"} if incident.state == "acknowledged" else set()
-    kinds = (*OFFERED, *(("end_silence",) if silences else ()), "comment")
+    kinds: tuple[DecisionKind, ...] = (*OFFERED, *(("end_silence",) if silences else ()), "comment")
+    if incident.state == "resolved":
+        kinds = ("comment",)
     offered = ((kind, DECISIONS[kind]) for kind in kinds if kind not in left_out)
     return tuple((kind, told.label, told.follows) for kind, told in offered)
 

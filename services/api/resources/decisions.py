@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from schemas.base import Hash16, Part, Timestamp, iso, plain_object
-from schemas.decision import Decision, DecisionKind
+from schemas.decision import LASTS, Decision, DecisionKind
 from schemas.exchange import ToldRoute
 from schemas.identity import Model
 from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
@@ -21,6 +21,7 @@ from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, problem_of_violation, query_store
 from services.api.known_routes import check_route_known
+from services.api.route_snapshot import muted_alerts
 from services.monitor import Monitor
 from services.store import decisions as decision_store
 from services.store import incidents
@@ -152,8 +153,11 @@ async def write_draft(
         raise Problem(409, NO_INCIDENT)
     now = decisions.clock()
     ts = decision_time(named, now)
+    if draft.kind == "unmute":  # what was muted by a route's clock that runs ahead is unmuted after that
+        mutes = await query_store(database, muted_alerts, draft.route, now)
+        ts = max([ts, *(one.since for one in mutes if not one.is_accepted)])
     signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
-    decision = completed(_timed(signed, now if draft.kind == "silence" else ts), ts)
+    decision = completed(_timed(signed, now if draft.kind in _BY_THE_WALL else ts), ts, wall=now)
     try:
         id = await decisions.decide(decision)
     except StaleDecision as error:
@@ -185,13 +189,16 @@ def actor_of(given: str | None, caller: Principal) -> str:
     return caller.name if given in (None, caller.name) else f"{given} via {caller.name}"
 
 
-def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decision:
+def completed(draft: DecisionDraft, now: datetime, named: bool = True, wall: datetime | None = None) -> Decision:
     """The decision of a draft, taken `now` when it does not say. Whether an announcement must have its model `named`.
+
+    `wall` is the time of people, by which silences end, where the route's clock, which is `now`, may run ahead of it.
 
     Raises:
         Problem: 422 names what is missing for its kind, or the time that cannot be.
     """
     ts = draft.ts or now
+    by = wall or now if draft.kind in _BY_THE_WALL else now
     if ts - now > _AHEAD:
         raise Problem.of_field("ts", "lies in the future; leave it out to decide now")
     if now - ts > LONGEST_BEHIND:
@@ -202,8 +209,7 @@ def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decisi
         raise Problem.of_field("incident", "is missing; a comment names the incident that it is about")
     if draft.share is not None and draft.kind != "announce":
         raise Problem.of_field("share", "is of an announcement alone; leave it out")
-    if draft.expires is not None and draft.expires <= ts:
-        raise Problem.of_field("expires", "lies before the decision; send a later time")
+    _check_not_over(draft, max(draft.ts or by, by) if draft.kind in _ENDING else ts, ts)
     if draft.kind in TIMED_KINDS and draft.expires is not None and draft.expires - max(ts, now) > LONGEST_QUIET:
         raise Problem.of_field(
             "expires", f"lies more than {LONGEST_QUIET.days} days ahead; send an earlier time, and look again then"
@@ -213,6 +219,22 @@ def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decisi
         return Decision(**{**told, "ts": ts})
     except ValidationError as error:
         raise problem_of_violation(error) from None
+
+
+def _check_not_over(draft: DecisionDraft, now: datetime, ts: datetime) -> None:
+    """That what ends by itself, taken at `ts`, has not ended `now`, when it would do nothing.
+
+    Raises:
+        Problem: 422 names what says the end.
+    """
+    ends = draft.expires or (ts + LASTS if draft.kind in TIMED_KINDS else None)
+    if ends is None or ends > now:
+        return
+    if draft.hours is not None:
+        raise Problem.of_field("hours", "is over already, counted from `ts`; leave `ts` out to count from now")
+    if draft.expires is None:
+        raise Problem.of_field("ts", "lies so far back that it is over already; leave it out, or send `expires`")
+    raise Problem.of_field("expires", f"{iso(ends)} is over already; send a time after {iso(now)}")
 
 
 def _timed(draft: DecisionDraft, now: datetime) -> DecisionDraft:
@@ -272,6 +294,9 @@ POST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 TIMED_KINDS: Final = frozenset({"snooze", "silence"})
 """Kinds that end by themselves."""
+_ENDING: Final = TIMED_KINDS | {"end_silence"}
+_BY_THE_WALL: Final = frozenset({"silence", "end_silence"})
+"""Kinds that are of people, and go by the clock on their wall, not by that of the route."""
 _EXAMPLE: Final[dict[str, Any]] = {
     "id": "1fec9bb08f43a022",
     "kind": "acknowledge",
