@@ -106,8 +106,9 @@ def of_route(connection: Connection, route: str, kinds: Collection[DecisionKind]
     Of one kind there may be any number, as of comments: whoever looks for another one asks for that.
     """
     query = select(_DECISIONS.c.payload, _DECISIONS.c.id).where(_DECISIONS.c.route == route)
-    is_comment = _is_of_kind(_DECISIONS.c.payload, ("comment",))
-    query = query.where(_is_of_kind(_DECISIONS.c.payload, kinds) if kinds else ~is_comment)
+    comments: tuple[DecisionKind, ...] = ("comment",)
+    asked = _is_of_kind(_DECISIONS.c.payload, kinds or comments)
+    query = query.where(asked if kinds else ~asked)
     found = connection.execute(query.order_by(_DECISIONS.c.seq.desc()).limit(CLAIMED_AT_ONCE)).all()
     return tuple(Decision.stored(*row) for row in reversed(found))
 

@@ -305,7 +305,7 @@ def test_a_refused_event_is_not_sent_again_in_another_form(database, programs) -
     assert states(database) == {"sent"}
 
 
-@pytest.mark.parametrize("text", (*HOSTILE, *LINKS))
+@pytest.mark.parametrize("text", [*HOSTILE, *LINKS])
 def test_hostile_text_is_one_line_without_addresses_or_mentions(text: str) -> None:
     message = told(hostile(text), what=text)
     event = message.event
@@ -416,7 +416,7 @@ def test_a_storm_in_teams_is_one_card_within_its_size(programs) -> None:
     assert ROUTE in card_text(programs.accepted()[-1]["attachments"][0]["content"])
 
 
-@pytest.mark.parametrize("text", (*HOSTILE, *LINKS))
+@pytest.mark.parametrize("text", [*HOSTILE, *LINKS])
 def test_hostile_text_is_no_markup_link_or_mention_in_teams(text: str) -> None:
     """A run of rich text is shown as it is; what a client makes links of by itself does not stand in one."""
     made = hostile(text)
