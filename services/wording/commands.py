@@ -39,6 +39,11 @@ def silenced(id: str, until: datetime | None) -> str:
     return f"silenced: {id}" + ("" if until is None else f" until {numbers.moment(until)}")
 
 
+def no_text(option: str) -> str:
+    """That what somebody typed are bytes that are no text."""
+    return f"{option}: holds bytes that are not UTF-8; write it again in a terminal that is set to UTF-8"
+
+
 def places(unlisted: int, most: int) -> str:
     """How many routes that the monitor file does not list there are, of how many there may be."""
     return f"{unlisted:,} of at most {most:,} routes that the monitor file does not list"
