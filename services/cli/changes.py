@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import httpx
 import typer
@@ -12,10 +12,13 @@ from services.api.auth.api_key import FORM, parse_key
 from services.cli.output import ERR, OUT
 from services.errors import InputError
 from services.settings import Settings, load_settings
+from services.wording import commands as words
 from services.wording.unseen import on_one_line
 
 app = typer.Typer(help="Changes of a route's model.", no_args_is_help=True)
 _SECONDS = 30.0
+_TYPED_AS: Final = {"route": "ROUTE", "requested": "--model"}
+"""How a field is given on the command line, where that is no option of its name."""
 API_URL = "http://127.0.0.1:8400"
 """Where commands find the API when KEELWATCH_API_URL does not say."""
 
@@ -80,8 +83,10 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
     """What the API answers. One that cannot be reached, or refuses for no fault of the caller, ends with exit code 1.
 
     Raises:
-        InputError: if the API says what the caller must mend, or the key of the environment is none.
+        InputError: if the API says what the caller must mend, or the key of the environment is none, or what is
+            to be sent is no text.
     """
+    _check_text(path, sent.get("json", {}))
     url = settings.api_url or API_URL
     headers = credentials(settings)
     try:
@@ -99,6 +104,28 @@ def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str
     if answer.status_code < 500 and answer.status_code != 409:
         raise InputError(detail)
     raise failed(detail)
+
+
+def _check_text(path: str, body: dict[str, Any]) -> None:
+    """That what was typed is text: a terminal may send bytes that are no UTF-8, which JSON cannot hold.
+
+    Raises:
+        InputError: names the option, or the argument.
+    """
+    if not _is_text(path):
+        raise InputError(words.no_text("ID"))
+    for name, value in (*body.items(), *body.get("model", {}).items()):
+        if isinstance(value, str) and not _is_text(value):
+            comment = name == "reason" and body.get("kind") == "comment"
+            raise InputError(words.no_text("TEXT" if comment else _TYPED_AS.get(name, f"--{name}")))
+
+
+def _is_text(typed: str) -> bool:
+    try:
+        typed.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def credentials(settings: Settings) -> dict[str, str]:

@@ -125,6 +125,25 @@ def test_an_api_that_is_older_is_said_to_be_and_what_it_did_is_told(
         server.shutdown()
 
 
+def test_what_is_no_text_is_named_and_not_sent(there: Listening, keelwatch: Command) -> None:
+    id, bad, said = the_incident(there).id, "load\udcff", ("--reason", "x")
+    for words, named in (
+        (("incident", "ack", id, "--reason", bad), "--reason"),
+        (("incident", "ack", id, "--actor", bad), "--actor"),
+        (("incident", "comment", id, bad), "TEXT"),
+        (("silence", "add", ROUTE, "--reason", bad), "--reason"),
+        (("silence", "add", bad, *said), "ROUTE"),
+        (("silence", "end", bad, *said), "ID"),
+        (("mute", "end", ROUTE, *said, "--fingerprint", bad), "--fingerprint"),
+        (("change", "announce", ROUTE, *said, "--model", bad), "--model"),
+        (("change", "announce", ROUTE, *said, "--model", "m", "--served", bad), "--served"),
+    ):
+        code, out, told = keelwatch(*words)
+        assert (code, out) == (2, ""), words
+        assert f"keelwatch: {named}: holds bytes that are not UTF-8" in plain(told), words
+    assert decided(there) == []
+
+
 def test_nothing_is_decided_after_resolve(there: Listening, keelwatch: Command) -> None:
     id = the_incident(there).id
     assert keelwatch("incident", "resolve", id, "--reason", "handled", "--actor", "mara")[0] == 0
