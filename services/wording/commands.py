@@ -41,7 +41,6 @@ def silenced(id: str, until: datetime | None) -> str:
     return f"silenced: {id}" + ("" if until is None else f" until {numbers.moment(until)}")
 
 
-<<<<<<< HEAD
 def accepted(receiver: str, answer: str) -> str:
     """That a receiver took a message, and what it answered."""
     return f"{receiver}: accepted{f' ({answer})' if answer else ''}"
@@ -55,11 +54,11 @@ def not_accepted(receiver: str, why: str) -> str:
 def stands_in(channel: str, message: str) -> str:
     """Where a message stands."""
     return f"message {message} in {channel}"
-=======
+
+
 def no_text(option: str) -> str:
     """That what somebody typed are bytes that are no text."""
     return f"{option}: holds bytes that are not UTF-8; write it again in a terminal that is set to UTF-8"
->>>>>>> j1
 
 
 def places(unlisted: int, most: int) -> str:
