@@ -75,6 +75,7 @@ def trouble(channel: Channel, message: RenderedMessage | None = None) -> NotAcce
     return caught.value
 
 
+@on_sqlite
 def test_a_webhook_gets_each_notification_as_signed_json(database, programs) -> None:
     clock = Clock()
     record(database, *shift(ROUTE))
@@ -223,6 +224,7 @@ def test_what_was_acknowledged_before_it_was_told_is_told_and_acknowledged(datab
     assert states(database) == {"sent"}
 
 
+@on_sqlite
 def test_a_receiver_of_graver_incidents_is_told_when_one_rises(database, programs, slack) -> None:
     """A Slack channel has a severity too; in a storm the lesser ones are left out."""
     clock = Clock()
@@ -305,7 +307,7 @@ def test_a_refused_event_is_not_sent_again_in_another_form(database, programs) -
     assert states(database) == {"sent"}
 
 
-@pytest.mark.parametrize("text", (*HOSTILE, *LINKS))
+@pytest.mark.parametrize("text", [*HOSTILE, *LINKS])
 def test_hostile_text_is_one_line_without_addresses_or_mentions(text: str) -> None:
     message = told(hostile(text), what=text)
     event = message.event
@@ -416,7 +418,7 @@ def test_a_storm_in_teams_is_one_card_within_its_size(programs) -> None:
     assert ROUTE in card_text(programs.accepted()[-1]["attachments"][0]["content"])
 
 
-@pytest.mark.parametrize("text", (*HOSTILE, *LINKS))
+@pytest.mark.parametrize("text", [*HOSTILE, *LINKS])
 def test_hostile_text_is_no_markup_link_or_mention_in_teams(text: str) -> None:
     """A run of rich text is shown as it is; what a client makes links of by itself does not stand in one."""
     made = hostile(text)
