@@ -75,6 +75,7 @@ def trouble(channel: Channel, message: RenderedMessage | None = None) -> NotAcce
     return caught.value
 
 
+@on_sqlite
 def test_a_webhook_gets_each_notification_as_signed_json(database, programs) -> None:
     clock = Clock()
     record(database, *shift(ROUTE))
@@ -223,6 +224,7 @@ def test_what_was_acknowledged_before_it_was_told_is_told_and_acknowledged(datab
     assert states(database) == {"sent"}
 
 
+@on_sqlite
 def test_a_receiver_of_graver_incidents_is_told_when_one_rises(database, programs, slack) -> None:
     """A Slack channel has a severity too; in a storm the lesser ones are left out."""
     clock = Clock()
