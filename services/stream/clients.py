@@ -23,6 +23,7 @@ from services.stream.broker import Broker, options, recognised
 
 REMEDY: Final = "`keelwatch doctor` says why"
 _POLL_MS: Final = 200
+_PATIENCE_SECONDS: Final = 30.0
 _BATCH: Final = 500
 _CLOSE_SECONDS: Final = 1.0
 
@@ -190,7 +191,11 @@ def fault_text(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadUntil:
-    """When reading ends: after `idle` seconds without a record (None: never), or at the `ends` of its partitions."""
+    """When reading ends: at the `ends` of its partitions, or after `idle` seconds without a record.
+
+    With both, after so many seconds once the ends are reached, or half a minute later: a broker that is slow to answer
+    is not at its end.
+    """
 
     idle: float | None = None
     ends: Mapping[TopicPartition, int] | None = None
@@ -213,14 +218,23 @@ async def read_records(client: AIOKafkaConsumer, until: ReadUntil) -> AsyncItera
     """Batches of records; those of a partition are in order."""
     loop = asyncio.get_running_loop()
     last = loop.time()
-    while not await _at_end(client, until.ends):
+    while until.idle is not None or not await _at_end(client, until.ends):
         found = await client.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
         batch = [record for place in sorted(found) for record in found[place]]
         if batch:
             yield batch
             last = loop.time()
-        elif until.idle is not None and loop.time() - last >= until.idle:
+        elif until.idle is not None and await _is_over(client, until.ends, until.idle, loop.time() - last):
             return
+
+
+async def _is_over(
+    client: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] | None, idle: float, silent: float
+) -> bool:
+    """Whether nothing came for long enough: before the ends, where they are known, that takes a broker's patience."""
+    if silent < idle:
+        return False
+    return ends is None or silent >= idle + _PATIENCE_SECONDS or await _at_end(client, ends)
 
 
 async def _at_end(client: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] | None) -> bool:
