@@ -17,11 +17,11 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 
 from services.store.engine import Database
-from tests.cli.test_silences import serving
 from tests.mcp.test_server import refused, text_of
 from tests.support.access import bearer, key
 from tests.support.api import recorded
 from tests.support.command import environment
+from tests.support.listening import listening
 from tests.support.records import ROUTE, alert
 from tests.support.source import ROOT
 from tests.support.streams import until
@@ -33,12 +33,12 @@ COMMAND = ["-m", "services.cli", "mcp"]
 @pytest.fixture
 def url(database: Database) -> Iterator[str]:
     recorded(database, alert("firing", 300))
-    with serving(database) as (url, _, _):
-        yield url
+    with listening(database) as served:
+        yield served.url
 
 
 @contextmanager
-def listening(folder: Path, **more: str) -> Iterator[str]:
+def agents_server(folder: Path, **more: str) -> Iterator[str]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     command = [sys.executable, *COMMAND, "--listen", f"127.0.0.1:{port}"]
@@ -71,7 +71,7 @@ def test_over_stdio_the_key_is_the_environments(url: str, database: Database, tm
 
 
 def test_over_http_an_api_without_keys_is_not_opened_to_others(url: str, tmp_path: Path) -> None:
-    with listening(tmp_path, KEELWATCH_API_URL=url) as place:
+    with agents_server(tmp_path, KEELWATCH_API_URL=url) as place:
         for headers in ({}, {"authorization": "Bearer kw_any"}, {"authorization": "Basic eDp5"}):
             assert "key" in refused(asyncio.run(asked(place, headers)))
 
@@ -92,7 +92,7 @@ def test_over_http_each_caller_shows_a_key_of_their_own(url: str, database: Data
         async with httpx2.AsyncClient(trust_env=False) as wire:
             return (await wire.post(place, headers={"host": "evil.example"}, json={})).status_code
 
-    with listening(tmp_path, KEELWATCH_API_URL=url, KEELWATCH_API_KEY=admins) as place:
+    with agents_server(tmp_path, KEELWATCH_API_URL=url, KEELWATCH_API_KEY=admins) as place:
         assert ROUTE in text_of(asyncio.run(asked(place, mine)))
         assert "401" in refused(asyncio.run(asked(place, {})))
         assert "401" in refused(asyncio.run(asked(place, {"authorization": "Bearer kw_none"})))
