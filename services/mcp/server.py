@@ -7,7 +7,6 @@ nobody gets through this process what their key does not give them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
@@ -178,11 +177,17 @@ class AgentTools:
     ) -> str:
         """Decide about an incident, for a person who asked for it. What it does shows in the incident's timeline."""
         found = await self._ask(context, "GET", f"/v1/incidents/{incident}")
-        body = {"kind": kind, "route": found["route"], "incident": found["id"], "reason": reason, "actor": ACTOR}
+        body: dict[str, Any] = {
+            "kind": kind,
+            "route": found["route"],
+            "incident": found["id"],
+            "reason": reason,
+            "actor": ACTOR,
+        }
         if hours is not None:
             if kind != "snooze":
                 raise ToolError(f"{kind} does not end by itself: leave out hours")
-            body["expires"] = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+            body["hours"] = hours
         return untrusted(await self._ask(context, "POST", "/v1/decisions", body=body))
 
     async def silence_route(
