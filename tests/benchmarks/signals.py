@@ -236,12 +236,18 @@ def _vendor_speed(texts: list[ScoredText]) -> Iterator[str]:
     yield f"speed detect-secrets: {spent:.0f} us; it marks {hits} of {len(texts)} answers"
 
 
+_LOOK_AGAIN_MS = 90
+"""What takes longer is measured again: a machine that is shared makes twice of a figure for seconds."""
+
+
 def families() -> Iterator[str]:
     """Milliseconds of 256 KiB of each pathological family, for every signal, the slowest family last."""
     slowest: dict[str, float] = dict.fromkeys(MEASURES, 0.0)
     rows = []
     for family in FAMILIES:
         spent = {name: 1000 * seconds(measure, family, 256 * 1024) for name, measure in MEASURES.items()}
+        for name in [name for name, ms in spent.items() if ms > _LOOK_AGAIN_MS]:
+            spent[name] = min(spent[name], 1000 * seconds(MEASURES[name], family, 256 * 1024, repeats=8))
         slowest = {name: max(slowest[name], spent[name]) for name in MEASURES}
         rows.append((max(spent.values()), family, spent))
     for _, family, spent in sorted(rows):
