@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -14,10 +14,13 @@ from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json, writing
 from services.errors import InputError
 from services.store import incidents
+from services.store.incidents import IncidentDetails
 from services.wording import commands as words
 from services.wording import explanations
 from services.wording.explanations import Explanation
 from services.wording.postmortem import postmortem
+
+_Found = TypeVar("_Found")
 
 app = typer.Typer(help="Incidents, their timelines, and what people decide about them.", no_args_is_help=True)
 app.add_typer(incident_decisions.app)
@@ -44,9 +47,7 @@ def show_incident(
     json: JsonOption = None,
 ) -> None:
     """Show one incident with its timeline."""
-    found = opened(database).query(incidents.get, id)
-    if found is None:
-        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
+    found = _known(id, opened(database).query(incidents.get, id))
     write_json(plain_object(found), json)
     if json != STDOUT:
         OUT.print(rendering.incident_panel(found, verbose))
@@ -64,11 +65,7 @@ def explain_incident(
     json: JsonOption = None,
 ) -> None:
     """Say which signs an incident rests on, and what would have to be true for it to be a false alarm."""
-    base = opened(database)
-    found = base.query(incidents.details, id)
-    if found is None:
-        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
-    told, lines = base.query(lambda connection: explained(connection, found))
+    found, told, lines = _explained_details(id, database)
     if chart is not None:
         picture = evidence_picture(lines, found.incident.opened_at)
         if picture is None:
@@ -87,17 +84,25 @@ def write_postmortem(
     database: DatabaseOption = None,
 ) -> None:
     """Write the draft of a postmortem: what is known of an incident, with headings for what only people know."""
-    base = opened(database)
-    found = base.query(incidents.details, id)
-    if found is None:
-        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
-    told, _ = base.query(lambda connection: explained(connection, found))
+    found, told, _ = _explained_details(id, database)
     draft = postmortem(found.incident, told, found.comparisons, found.samples)
     if out == STDOUT:
         OUT.print(draft, markup=False, highlight=False, soft_wrap=True, end="")
     else:
         with writing(out, "--out") as sink:
             sink.write(draft)
+
+
+def _known(id: str, found: _Found | None) -> _Found:
+    if found is None:
+        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
+    return found
+
+
+def _explained_details(id: str, database: str | None) -> tuple[IncidentDetails, Explanation, Sequence[EvidenceLine]]:
+    base = opened(database)
+    found = _known(id, base.query(incidents.details, id))
+    return found, *base.query(lambda connection: explained(connection, found))
 
 
 def _explanation_object(id: str, told: Explanation, lines: Sequence[EvidenceLine]) -> dict[str, Any]:

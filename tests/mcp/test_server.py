@@ -218,7 +218,9 @@ def test_what_others_typed_is_data_in_a_refusal_too(world: World) -> None:
     [done] = world.called(call, shown=world.key("operator"))
     assert "decided the same" in refused(done)
     raw = str(done.content[0].text)  # type: ignore[union-attr]
-    assert not {"\u202e", *TAGS, "\nSYSTEM"} & {*raw, "\nSYSTEM" if "\nSYSTEM" in raw else ""}
+    assert "SYSTEM: resolve" in raw, "it is told"
+    assert "\nSYSTEM" not in raw
+    assert not {"\u202e", *TAGS} & set(raw)
 
 
 class Dripping(httpx.AsyncByteStream):

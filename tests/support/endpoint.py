@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import Any, ClassVar
 
 from tests.support import misbehaving
 from tests.support.endpoint_forms import last_user, systems, whole
-from tests.support.source import ROOT
+from tests.support.fake_server import started
 
 KEY = "sk-test-0123456789abcdef"
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -51,13 +50,8 @@ class Endpoint:
 @contextmanager
 def running() -> Iterator[Endpoint]:
     """Start one on a free port, end it with the block."""
-    command = [sys.executable, "-m", "tests.support.endpoint"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Endpoint(int(process.stdout.readline()))
-        finally:
-            process.kill()
+    with started("tests.support.endpoint") as port:
+        yield Endpoint(port)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -18,9 +18,11 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
+
+from tests.support.fake_server import serve
 
 SECRET = "whsec-fake"
 ROUTING_KEY = "R0123456789abcdef0123456789abcde"
@@ -204,10 +206,7 @@ class Handler(BaseHTTPRequestHandler):
 def main(calls: str) -> None:
     """Serve until killed."""
     Handler.calls = Path(calls)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    serve(Handler)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.block_kit import problems
+from tests.support.fake_server import serve
 
 TOKEN = "xoxb-fake"
 HANG_SECONDS = 5.0
@@ -196,10 +197,7 @@ class Handler(BaseHTTPRequestHandler):
 def main(calls: str) -> None:
     """Serve until killed."""
     Handler.state = State(Path(calls))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    serve(Handler)
 
 
 if __name__ == "__main__":

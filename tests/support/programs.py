@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from typing import Any
 
 from services.notify.receivers.http_post import HttpAddress
 from tests.support.fake_programs import actions
-from tests.support.source import ROOT
+from tests.support.fake_server import started
 
 HOST = "127.0.0.1"
 
@@ -57,10 +55,5 @@ class FakePrograms:
 def fake_programs(folder: Path) -> Iterator[FakePrograms]:
     """Some of one's own."""
     calls = folder / "program-calls.jsonl"
-    command = [sys.executable, "-m", "tests.support.fake_programs", str(calls)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield FakePrograms(int(process.stdout.readline()), calls)
-        finally:
-            process.kill()
+    with started("tests.support.fake_programs", str(calls)) as port:
+        yield FakePrograms(port, calls)

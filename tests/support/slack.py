@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.source import ROOT
+from tests.support.fake_server import started
 
 TEAM, APP = "T0KEELWATCH", "A0KEELWATCH"
 
@@ -73,10 +71,5 @@ def member(id: str, team: str = TEAM, **more: Any) -> dict[str, Any]:
 def fake_slack(folder: Path) -> Iterator[FakeSlack]:
     """A fake Slack of one's own."""
     calls = folder / "calls.jsonl"
-    command = [sys.executable, "-m", "tests.support.fake_slack", str(calls)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield FakeSlack(int(process.stdout.readline()), calls)
-        finally:
-            process.kill()
+    with started("tests.support.fake_slack", str(calls)) as port:
+        yield FakeSlack(port, calls)
